@@ -1,0 +1,137 @@
+"""Finding API calls again: by run, row, status, words in the bodies. The debugger's reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
+
+from headrace.domain.errors import NotFound, UserError
+from headrace.domain.outcome import VerdictWord
+from headrace.engine.ports import CallRecord
+from headrace.store import sqlite
+from headrace.store.database import Database
+from headrace.store.page import LIMIT, Order, Page, parse_cursor
+from headrace.store.tables import call_rows, calls, runs
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; what is None does not narrow. `status` is 404, "404", "4xx" or "none" (no answer came).
+
+    `text` is looked for in address, reason and both bodies, in any case of ASCII letters.
+    """
+
+    run: int | None = None
+    key: str | None = None
+    status: int | str | None = None
+    api: str | None = None
+    verdict: VerdictWord | None = None
+    sync: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """A call, and whose it was."""
+
+    run_id: int
+    sync: str
+    call: CallRecord
+
+
+class Calls:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(
+        self, wanted: CallFilter | None = None, limit: int = LIMIT, cursor: str | None = None, order: Order = "newest"
+    ) -> Page[LoggedCall]:
+        """Calls in the order they were made within runs, runs in the order of their ids."""
+        query = _numbers(wanted or CallFilter(), order).limit(limit + 1)
+        after = parse_cursor(cursor, 2)
+        if after:
+            here = tuple_(*_order_columns(wanted))
+            query = query.where(here < after if order == "newest" else here > after)
+        with self._database.read() as connection:
+            numbers = [(row[0], row[1]) for row in connection.execute(query)]
+            found = _load(connection, numbers[:limit])
+        more = f"{numbers[limit - 1][0]}.{numbers[limit - 1][1]}" if len(numbers) > limit else None
+        return Page(tuple(found), more)
+
+    def get(self, run_id: int, number: int) -> LoggedCall:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            found = _load(connection, [(run_id, number)])
+        if not found:
+            raise NotFound("call", f"{run_id}/{number}")
+        return found[0]
+
+
+def _order_columns(wanted: CallFilter | None) -> tuple[Any, Any]:
+    """Of the rows' table where a key is asked for, so that its index gives the order too."""
+    table = call_rows if wanted and wanted.key is not None else calls
+    return table.c.run_id, table.c.number
+
+
+def _numbers(wanted: CallFilter, order: Order) -> Select[Any]:
+    """(run id, number) of the calls, without their bodies: wide rows are read for one page only."""
+    run_id, number = _order_columns(wanted)
+    query = select(run_id, number).order_by(
+        *((run_id.desc(), number.desc()) if order == "newest" else (run_id, number))
+    )
+    c = calls.c
+    if wanted.key is not None:
+        query = query.where(call_rows.c.key == wanted.key)
+        if any(v is not None for v in (wanted.status, wanted.api, wanted.verdict, wanted.text)):
+            query = query.join(calls, and_(c.run_id == run_id, c.number == number))
+    if wanted.run is not None:
+        query = query.where(run_id == wanted.run)
+    if wanted.sync is not None:
+        query = query.where(run_id.in_(select(runs.c.id).where(runs.c.sync == wanted.sync)))
+    if wanted.status is not None:
+        query = query.where(_has_status(wanted.status))
+    if wanted.api is not None:
+        query = query.where(c.api == wanted.api)
+    if wanted.verdict is not None:
+        query = query.where(c.verdict == wanted.verdict.value)
+    if wanted.text is not None:
+        bodies = (sqlite.bytes_as_text(c.request_body), sqlite.bytes_as_text(c.response_body))
+        query = query.where(or_(*(t.icontains(wanted.text, autoescape=True) for t in (c.url, c.reason, *bodies))))
+    return query
+
+
+def _has_status(status: int | str) -> Any:
+    word = str(status).strip().lower()
+    if word == "none":
+        return calls.c.status.is_(None)
+    if len(word) == 3 and word[0] in "12345" and word.endswith("xx"):
+        return calls.c.status.between(int(word[0]) * 100, int(word[0]) * 100 + 99)
+    if len(word) == 3 and word.isascii() and word.isdigit():
+        return calls.c.status == int(word)
+    raise UserError(
+        f'"{word[:40]}" is not a status. Write a number such as 404, a class such as 4xx, or none for calls without an '
+        "answer.",
+        code="filter_invalid",
+    )
+
+
+def _load(connection: Connection, numbers: list[tuple[int, int]]) -> list[LoggedCall]:
+    """The calls with these numbers and their rows' keys, in the order given."""
+    if not numbers:
+        return []
+    keys: dict[tuple[int, int], list[str]] = {number: [] for number in numbers}
+    r = call_rows.c
+    for row in connection.execute(select(call_rows).where(tuple_(r.run_id, r.number).in_(numbers))):
+        keys[row.run_id, row.number].append(row.key)
+    query = select(calls, runs.c.sync).outerjoin(runs, runs.c.id == calls.c.run_id)
+    rows = connection.execute(query.where(tuple_(calls.c.run_id, calls.c.number).in_(numbers)))
+    found = {(row.run_id, row.number): row for row in rows}
+    return [_logged(found[number], keys[number]) for number in numbers if number in found]
+
+
+def _logged(row: Row[Any], keys: list[str]) -> LoggedCall:
+    stored = {f.name: row._mapping[f.name] for f in fields(CallRecord) if f.name != "keys"}
+    stored["verdict"] = VerdictWord(row.verdict)
+    return LoggedCall(row.run_id, row.sync or "", CallRecord(**stored, keys=tuple(keys)))

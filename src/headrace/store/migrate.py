@@ -1,0 +1,54 @@
+"""Brings a database to the revision this program knows. Alembic is imported only when a migration must run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headrace.domain.errors import UserError
+from headrace.store import sqlite
+from headrace.store.database import Database
+
+REVISIONS = ("0001",)  # oldest first; a test says that the scripts agree
+HEAD = REVISIONS[-1]
+
+
+def read_revision(connection: Any, path: Path) -> str | None:
+    """The revision of the database behind the driver's `connection`; None for an empty one.
+
+    Raises UserError `workspace_newer` for a revision that this program does not know,
+    WorldError `workspace_corrupt` for a database that is somebody else's.
+    """
+    tables = sqlite.table_names(connection)
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise sqlite.corrupt(path, "it holds tables, but none of ours")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is None:
+        raise sqlite.corrupt(path, "it does not say its revision")
+    revision = str(row[0])
+    if revision not in REVISIONS:
+        raise UserError(
+            f"The workspace {path.parent} was written by a newer Headrace: its revision is {revision}, this program "
+            f"knows up to {HEAD}. Upgrade this Headrace, or restore a backup made before the upgrade.",
+            code="workspace_newer",
+            found=revision,
+            known=HEAD,
+        )
+    return revision
+
+
+def upgrade(database: Database) -> None:
+    """Runs the missing migrations in one transaction; one process does it, others wait and find it done."""
+    from alembic import command
+    from alembic.config import Config
+
+    with database.write() as connection:
+        raw = connection.connection.dbapi_connection
+        if read_revision(raw, database.path) == HEAD:
+            return
+        config = Config()
+        config.set_main_option("script_location", "headrace.store:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

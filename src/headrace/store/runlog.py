@@ -1,0 +1,158 @@
+"""The log of one run: calls, outcomes and what was learned, a group at a time. The hottest writer of the house.
+
+Runs on the loop's thread, so every millisecond here is one in which nothing is sent. Statements are compiled once,
+rows go to the driver as tuples, and one group is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from sqlalchemy import ClauseElement, bindparam, delete, insert, select, update
+
+from headrace.domain.outcome import Counts
+from headrace.engine.ports import CallRecord, Learned, OutcomeRecord
+from headrace.store import sqlite
+from headrace.store.database import Database
+from headrace.store.tables import call_rows, calls, identities, iso, outcomes, runs
+
+
+class RunLogWriter:
+    """Implements `engine.ports.RunLog`. For one thread; other threads and processes read freely meanwhile."""
+
+    def __init__(self, database: Database, run_id: int, scope: str, now: Callable[[], datetime]) -> None:
+        self._path = database.path
+        self._run_id = run_id
+        self._scope = scope
+        self._now = now
+        self._connection = database.dedicated()
+
+        def sql(statement: ClauseElement) -> str:
+            return str(statement.compile(dialect=database.dialect))
+
+        forget = (identities.c[name] == bindparam(name) for name in ("scope", "kind", "external_id"))
+        self._insert_call = sql(insert(calls))
+        self._insert_call_row = sql(insert(call_rows))
+        self._insert_outcome = sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
+        self._learn = sql(sqlite.upsert(identities, ["scope", "kind", "external_id"]))
+        self._forget = sql(delete(identities).where(*forget))
+        self._set_counts = sql(update(runs).where(runs.c.id == bindparam("run")).values(counts=bindparam("counts")))
+        self._cancelled = sql(select(runs.c.cancel_requested).where(runs.c.id == bindparam("run")))
+
+    def append(
+        self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
+    ) -> None:
+        """Writes one group: all or nothing, on the disk when this returns. Raises WorldError `store_write_failed`."""
+        run_id = self._run_id
+        call_values = [_call_values(run_id, call) for call in calls]
+        row_values = [(run_id, call.number, key) for call in calls for key in dict.fromkeys(call.keys)]
+        outcome_values = [_outcome_values(run_id, outcome) for outcome in outcomes]
+        with self._transaction() as write:
+            write(self._insert_call, call_values)
+            write(self._insert_call_row, row_values)
+            write(self._insert_outcome, outcome_values)
+            self._write_learned(write, learned)
+
+    def progress(self, counts: Counts) -> None:
+        """Shows the numbers to other processes. Nothing rests on them, so no disk is waited for."""
+        try:
+            self._connection.execute("PRAGMA synchronous = OFF")
+            try:
+                self._connection.execute(self._set_counts, (orjson.dumps(counts).decode(), self._run_id))
+            finally:
+                self._connection.execute("PRAGMA synchronous = FULL")
+        except sqlite.driver.Error as error:
+            raise sqlite.write_failed(error, self._path) from error
+
+    def cancel_requested(self) -> bool:
+        try:
+            row = self._connection.execute(self._cancelled, (self._run_id,)).fetchone()
+        except sqlite.driver.Error as error:
+            raise sqlite.read_failed(error, self._path) from error
+        return row is not None and bool(row[0])
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write_learned(self, write: Callable[[str, Any], Any], learned: Sequence[Learned]) -> None:
+        """Each record's last word counts."""
+        if not learned:
+            return
+        last = {(self._scope, item.kind, item.external_id): item.vitally_id for item in learned}
+        at = iso(self._now())
+        write(self._learn, [(*record, vitally_id, at) for record, vitally_id in last.items() if vitally_id is not None])
+        write(self._forget, [record for record, vitally_id in last.items() if vitally_id is None])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[[str, Any], Any]]:
+        connection = self._connection
+        try:
+            connection.execute(sqlite.BEGIN_WRITE)
+            yield connection.executemany
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite.driver.Error):
+                raise sqlite.write_failed(error, self._path) from error
+            raise
+
+
+_OUTCOME_COLUMNS = tuple(column for column in outcomes.columns if column.name != "sequence")
+
+
+def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:
+    """The values of one row of `calls`, in the order of its columns."""
+    return (
+        run_id,
+        call.number,
+        iso(call.at),
+        call.api,
+        call.purpose,
+        call.method,
+        call.url,
+        _headers(call.request_headers),
+        call.request_body,
+        call.status,
+        None if call.response_headers is None else _headers(call.response_headers),
+        call.response_body,
+        call.duration_ms,
+        call.waited_ms,
+        call.attempt,
+        call.verdict.value,
+        call.reason,
+    )
+
+
+def _headers(headers: Any) -> str:
+    return orjson.dumps(headers if type(headers) is dict else dict(headers)).decode()
+
+
+def _outcome_values(run_id: int, outcome: OutcomeRecord) -> tuple[Any, ...]:
+    """The values of one row of `outcomes` after its sequence, in the order of its columns."""
+    return (
+        run_id,
+        outcome.key,
+        outcome.position,
+        None if outcome.change is None else outcome.change.value,
+        outcome.operation,
+        outcome.outcome.value,
+        outcome.code,
+        outcome.field,
+        outcome.message,
+        outcome.theirs,
+        outcome.call,
+    )

@@ -1,0 +1,262 @@
+"""Runs: created, claimed, finished, held, cancelled. The unique indexes of the table hold "one live run per sync"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from headrace.domain.errors import Bug, HeadraceError, NotFound, UserError
+from headrace.domain.outcome import Counts, RunStatus
+from headrace.store.database import Database
+from headrace.store.page import LIMIT, Page, parse_cursor
+from headrace.store.tables import iso, runs
+
+RunKind = Literal["sync", "test"]
+LIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What the guard held back. `digest` names exactly the rows that would be removed; an approval is for those."""
+
+    removed: int
+    why: str
+    digest: str
+    expires_at: datetime
+    approved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be. `reason` says who asked (`manual`, `schedule`, `api`, ...), `owner` which process (`pid@host`)."""
+
+    sync: str
+    sync_id: str
+    kind: RunKind = "sync"
+    status: RunStatus = RunStatus.RUNNING
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = "manual"
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the store knows it. Instants are aware, UTC; `seconds` counts from start to end."""
+
+    id: int
+    kind: str
+    sync: str
+    sync_id: str
+    status: RunStatus
+    options: dict[str, Any]
+    reason: str
+    counts: Counts
+    error_code: str | None
+    error_message: str | None
+    hold: Hold | None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    owner: str | None
+    seconds: float | None
+
+
+class Runs:
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    def create(self, new: NewRun) -> Run:
+        """Creates a run, queued or already running.
+
+        Raises UserError `sync_busy` when the sync has a live run of that status: the index decides, not a look before.
+        """
+        now = self._now()
+        row = {
+            **{f.name: getattr(new, f.name) for f in fields(new)},
+            "status": str(new.status),
+            "counts": asdict(Counts()),
+            "created_at": now,
+            "started_at": now if new.status is RunStatus.RUNNING else None,
+        }
+        try:
+            with self._database.write() as connection:
+                run_id = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
+                return _get(connection, run_id)
+        except IntegrityError as error:
+            raise self._busy(new.sync_id, new.status) from error
+
+    def claim(self, run_id: int, owner: str) -> Run | None:
+        """Makes a queued run running; None when somebody else was faster or the sync has a running one."""
+        claimed = {"status": str(RunStatus.RUNNING), "owner": owner, "started_at": self._now()}
+        try:
+            with self._database.write() as connection:
+                statement = update(runs).where(runs.c.id == run_id, runs.c.status == RunStatus.QUEUED)
+                changed = connection.execute(statement, claimed).rowcount
+                run = _get(connection, run_id)
+                return run if changed else None
+        except IntegrityError:
+            return None
+
+    def finish(self, run_id: int, status: RunStatus, counts: Counts, error: HeadraceError | None = None) -> Run:
+        """Ends a live run. Raises UserError `run_ended` for one that has ended already: its writer lost it."""
+        if not status.is_end:
+            raise Bug(f"A run cannot end as {status}.")
+        with self._database.write() as connection:
+            run = _live(connection, run_id)
+            return self._end(connection, run, status, counts, error=error)
+
+    def hold(self, run_id: int, counts: Counts, hold: Hold) -> Run:
+        """Ends a live run as held, with what the guard found."""
+        with self._database.write() as connection:
+            run = _live(connection, run_id)
+            return self._end(connection, run, RunStatus.HELD, counts, hold=hold)
+
+    def approve(self, run_id: int) -> Run:
+        """Records a person's word on a held run; the run that uses it compares the digest.
+
+        Raises UserError `run_not_held` or `approval_expired`. Saying it twice is no fault.
+        """
+        now = self._now()
+        with self._database.write() as connection:
+            run = _get(connection, run_id)
+            if run.hold is None or run.status is not RunStatus.HELD:
+                raise UserError(
+                    f"Run {run_id} is not held, it is {run.status}: there is nothing to approve.", code="run_not_held"
+                )
+            if run.hold.expires_at <= now:
+                raise UserError(
+                    f"Run {run_id} was held until {run.hold.expires_at:%Y-%m-%d %H:%M} UTC; what it found is too old "
+                    "to approve. Run the sync again and approve the new one.",
+                    code="approval_expired",
+                )
+            if run.hold.approved_at is None:
+                approved = replace(run.hold, approved_at=now)
+                connection.execute(update(runs).where(runs.c.id == run_id), {"hold": _hold_document(approved)})
+            return _get(connection, run_id)
+
+    def request_cancel(self, run_id: int) -> Run:
+        """Asks a running run to stop, and ends a queued one. Raises UserError `run_ended`."""
+        with self._database.write() as connection:
+            run = _live(connection, run_id)
+            if run.status is RunStatus.QUEUED:
+                return self._end(connection, run, RunStatus.CANCELLED, run.counts)
+            connection.execute(update(runs).where(runs.c.id == run_id), {"cancel_requested": True})
+            return _get(connection, run_id)
+
+    def mark_interrupted(self, sync_id: str) -> list[Run]:
+        """Ends what still says `running` after its process died. Only for who holds the sync's lock."""
+        stale = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status == RunStatus.RUNNING)
+        with self._database.write() as connection:
+            found = [_run(row) for row in connection.execute(stale)]
+            return [self._end(connection, run, RunStatus.INTERRUPTED, run.counts) for run in found]
+
+    def get(self, run_id: int) -> Run:
+        """Raises NotFound, which names the runs near it."""
+        with self._database.read() as connection:
+            return _get(connection, run_id)
+
+    def list(
+        self,
+        sync: str | None = None,
+        status: RunStatus | None = None,
+        limit: int = LIMIT,
+        cursor: str | None = None,
+        kind: RunKind | None = None,
+    ) -> Page[Run]:
+        """Newest first."""
+        query = select(runs).order_by(runs.c.id.desc()).limit(limit + 1)
+        for column, value in ((runs.c.sync, sync), (runs.c.status, status), (runs.c.kind, kind)):
+            if value is not None:
+                query = query.where(column == value)
+        before = parse_cursor(cursor, 1)
+        if before:
+            query = query.where(runs.c.id < before[0])
+        with self._database.read() as connection:
+            found = [_run(row) for row in connection.execute(query)]
+        return Page(tuple(found[:limit]), str(found[limit - 1].id) if len(found) > limit else None)
+
+    def latest(self) -> dict[str, Run]:
+        """The newest run of each sync, by sync id; test runs do not count."""
+        newest = select(func.max(runs.c.id)).where(runs.c.kind == "sync").group_by(runs.c.sync_id)
+        with self._database.read() as connection:
+            rows = connection.execute(select(runs).where(runs.c.id.in_(newest)).order_by(runs.c.sync))
+            return {row.sync_id: _run(row) for row in rows}
+
+    def _end(
+        self,
+        connection: Connection,
+        run: Run,
+        status: RunStatus,
+        counts: Counts,
+        *,
+        error: HeadraceError | None = None,
+        hold: Hold | None = None,
+    ) -> Run:
+        now = self._now()
+        ended = {
+            "status": str(status),
+            "counts": asdict(counts),
+            "error_code": error.code if error else None,
+            "error_message": error.message if error else None,
+            "hold": _hold_document(hold) if hold else None,
+            "ended_at": now,
+            "seconds": round((now - run.started_at).total_seconds(), 3) if run.started_at else None,
+        }
+        connection.execute(update(runs).where(runs.c.id == run.id), ended)
+        return _get(connection, run.id)
+
+    def _busy(self, sync_id: str, status: RunStatus) -> UserError:
+        same = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status == status)
+        with self._database.read() as connection:
+            row = connection.execute(same).first()
+        which = f"run {row.id}" if row else "a run"
+        mend = f"Wait for it, or stop it with `headrace cancel {row.id}`." if row else "Try again."
+        return UserError(
+            f'The sync "{row.sync if row else sync_id}" is busy: {which} is {status}. {mend}',
+            code="sync_busy",
+            sync_id=sync_id,
+            run_id=row.id if row else None,
+        )
+
+
+def _get(connection: Connection, run_id: int) -> Run:
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+    if row is None:
+        near = select(runs.c.id).order_by(func.abs(runs.c.id - run_id)).limit(5)
+        raise NotFound("run", str(run_id), [str(known) for known in connection.scalars(near)])
+    return _run(row)
+
+
+def _live(connection: Connection, run_id: int) -> Run:
+    run = _get(connection, run_id)
+    if run.status not in LIVE:
+        raise UserError(f"Run {run_id} has ended already: it is {run.status}.", code="run_ended", run_id=run_id)
+    return run
+
+
+def _hold_document(hold: Hold) -> dict[str, Any]:
+    approved = iso(hold.approved_at) if hold.approved_at else None
+    return {**asdict(hold), "expires_at": iso(hold.expires_at), "approved_at": approved}
+
+
+def _hold(document: Mapping[str, Any]) -> Hold:
+    instants = {k: datetime.fromisoformat(document[k]) for k in ("expires_at", "approved_at") if document.get(k)}
+    return Hold(**{**document, **instants})
+
+
+def _run(row: Row[Any]) -> Run:
+    known = {f.name for f in fields(Counts)}
+    stored = {
+        **row._mapping,
+        "status": RunStatus(row.status),
+        "counts": Counts(**{name: n for name, n in row.counts.items() if name in known}),
+        "hold": _hold(row.hold) if row.hold else None,
+    }
+    return Run(**stored)

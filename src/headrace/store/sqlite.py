@@ -1,0 +1,138 @@
+"""All that is SQLite's own: driver, settings of a connection, how a transaction begins, what its errors mean.
+
+A store on another database brings a module like this one; nothing above it names a dialect.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, Text, cast, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.dml import Insert
+
+from headrace.domain.errors import WorldError
+
+
+def load_driver() -> Any:
+    """The wheel carries a current SQLite; the interpreter's own is often years old."""
+    try:
+        return importlib.import_module("pysqlite3")
+    except ImportError:
+        return importlib.import_module("sqlite3")
+
+
+driver: Any = load_driver()
+
+BUSY_TIMEOUT_S = 10.0
+BEGIN_READ = "BEGIN"
+BEGIN_WRITE = "BEGIN IMMEDIATE"  # takes the lock at once: a read that becomes a write can fail without waiting
+
+WRITE_MEND = {
+    "full": "The disk is full: free some space, then run again. What was acknowledged is kept.",
+    "locked": "Another process holds it for long: look for a stuck headrace, a backup or a copy of the folder.",
+    "readonly": "It is read-only: give this user the right to write the folder and its files.",
+}
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite is free of the race that can corrupt a WAL database with several writers.
+
+    Mended in 3.51.3, and in 3.44.6 and 3.50.7 of their lines.      https://sqlite.org/wal.html, "The WAL-reset bug"
+    """
+    line = version[:2]
+    if line in ((3, 44), (3, 50)):
+        return version >= ((3, 44, 6) if line == (3, 44) else (3, 50, 7))
+    return version >= (3, 51, 3)
+
+
+def connect(path: Path) -> Any:
+    """One connection of the driver, usable from any thread, in autocommit until someone says BEGIN."""
+    connection = driver.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create(path: Path) -> Engine:
+    """An engine over the file. A few connections stay open: the last to close would write the WAL back each time."""
+    engine = create_engine(
+        "sqlite://", module=driver, creator=lambda: connect(path), poolclass=QueuePool, pool_size=4, max_overflow=32
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql(BEGIN_WRITE if writes else BEGIN_READ)
+
+    return engine
+
+
+def choose_journal(connection: Any) -> None:
+    """WAL where it is safe, else a rollback journal. The choice stays in the file."""
+    wanted = "wal" if wal_is_safe(driver.sqlite_version_info) else "delete"
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
+        connection.execute(f"PRAGMA journal_mode = {wanted}")
+
+
+def is_sound(connection: Any) -> bool:
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+
+
+def table_names(connection: Any) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def upsert(table: Table, keys: Sequence[str]) -> Insert:
+    """INSERT that replaces the other columns of a row whose `keys` are there already."""
+    statement = insert(table)
+    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
+
+
+def bytes_as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """A BLOB read as UTF-8, for searching in it."""
+    return cast(column, Text)
+
+
+def is_corruption(error: BaseException) -> bool:
+    text = str(error)
+    return "malformed" in text or "is not a database" in text
+
+
+def write_failed(error: BaseException, path: Path) -> WorldError:
+    """The driver's error of a write, as ours."""
+    if is_corruption(error):
+        return corrupt(path, str(error))
+    text = str(error)
+    mends = (mend for word, mend in WRITE_MEND.items() if word in text)
+    mend = next(mends, "Look at the disk that holds it, then run again. What was acknowledged is kept.")
+    return WorldError(f"The store {path} could not be written: {text}. {mend}", code="store_write_failed", path=path)
+
+
+def read_failed(error: BaseException, path: Path) -> WorldError:
+    """The driver's error of a read, as ours."""
+    if is_corruption(error):
+        return corrupt(path, str(error))
+    return WorldError(
+        f"The store {path} could not be read: {error}. Look at its disk, and for a process that blocks it.",
+        code="store_read_failed",
+        path=path,
+    )
+
+
+def corrupt(path: Path, why: str) -> WorldError:
+    return WorldError(
+        f"The store {path} is damaged: {why}. Keep the file as it is and restore a backup with `headrace restore`.",
+        code="workspace_corrupt",
+        path=path,
+    )

@@ -1,0 +1,192 @@
+"""The tables of the store, as queries name them. Migrations build them; a test holds the two together.
+
+Instants are ISO text in UTC, documents are JSON text: readable with any tool, the same in every database.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+def iso(instant: datetime) -> str:
+    """The text of an aware instant: UTC and of one width, so that text order is time order."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime as ISO text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else iso(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A document as JSON text; None is NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+metadata = MetaData()
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("kind", "name", name="objects_name"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Json, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("sync", Text, nullable=False),
+    Column("sync_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("options", Json, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("hold", Json),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("0")),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("owner", Text),
+    Column("seconds", Float),
+    sqlite_autoincrement=True,  # the id of a run that was deleted is never given again
+)
+
+for status in ("running", "queued"):
+    # The promise "one live run per sync, and one more in the queue", held where no process can race past it.
+    where = text(f"kind = 'sync' AND status = '{status}'")
+    Index(f"runs_one_{status}", runs.c.sync_id, unique=True, sqlite_where=where, postgresql_where=where)
+Index("runs_by_sync", runs.c.sync, runs.c.id)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("run_id", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("position", Integer),
+    Column("change", Text),
+    Column("operation", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("field", Text),
+    Column("message", Text),
+    Column("theirs", Text),
+    Column("call", Integer),
+    sqlite_autoincrement=True,  # ledgers remember how far they folded: a sequence never comes back
+)
+
+Index("outcomes_by_run", outcomes.c.run_id, outcomes.c.sequence)
+Index("outcomes_by_outcome", outcomes.c.run_id, outcomes.c.outcome, outcomes.c.sequence)
+Index("outcomes_by_key", outcomes.c.key, outcomes.c.sequence)
+Index(
+    "outcomes_by_code",
+    *(outcomes.c.run_id, outcomes.c.outcome, outcomes.c.code, outcomes.c.sequence),
+    # Nearly all rows are delivered without a code; leaving them out keeps the hot path short.
+    sqlite_where=outcomes.c.code.is_not(None),
+    postgresql_where=outcomes.c.code.is_not(None),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("api", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("request_headers", Json, nullable=False),
+    Column("request_body", LargeBinary),
+    Column("status", Integer),
+    Column("response_headers", Json),
+    Column("response_body", LargeBinary),
+    Column("duration_ms", Float, nullable=False),
+    Column("waited_ms", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+Index("calls_by_status", calls.c.status, calls.c.run_id, calls.c.number)
+
+call_rows = Table(
+    "call_rows",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+Index("call_rows_by_key", call_rows.c.key, call_rows.c.run_id, call_rows.c.number)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("vitally_id", Text, nullable=False),
+    Column("learned_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
