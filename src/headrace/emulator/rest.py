@@ -58,7 +58,7 @@ def _collection(state: State, kind: Kind, call: Call) -> Answer:
 
 
 def _record(state: State, kind: Kind, key: str, call: Call) -> Answer:
-    if call.method not in kind.methods - {"POST"}:
+    if call.method not in kind.methods - {"LIST", "POST"}:
         raise _wrong_method(state, bool(kind.methods & {"GET", "PUT", "DELETE"}))
     record = _existing(state, kind, key, call.query, by_id_only=kind.name == "messages" and call.method == "DELETE")
     match call.method:
@@ -96,10 +96,19 @@ def _post_on_existing(state: State, kind: Kind, record: Record, changes: Record,
 
 def _put(state: State, kind: Kind, record: Record, body: Any) -> Answer:
     changes = read_update(state, kind, body)
+    _check_name_is_free(state, kind, record, changes.get("externalId"))
     messages = objects.read_messages(state, changes.pop("messages", ()))
     state.change(kind, record, _with_parents(state, kind, record, changes))
     objects.follow_up(state, kind, record, messages)
     return answer_json(200, _full(state, kind, record))
+
+
+def _check_name_is_free(state: State, kind: Kind, record: Record, external_id: str | None) -> None:
+    """Only an instance can be renamed; what Vitally answers to a taken name is unknown, a refusal is our guess."""
+    if external_id is not None and external_id != record["externalId"]:
+        present = state.shelves[kind.name].by_external_id(external_id, record.get("customObjectId"))
+        if present is not None:
+            raise Refused(409, f"externalId {external_id!r} is taken")
 
 
 def _delete(state: State, kind: Kind, record: Record, query: dict[str, str]) -> Answer:

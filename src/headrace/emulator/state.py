@@ -31,7 +31,7 @@ class State:
 
     def records(self, kind: str) -> list[Record]:
         """The records as answered, oldest first. Raises KeyError for a kind that Vitally does not have."""
-        return [self.render(KINDS[kind], record) for record in self.shelves[kind].records.values()]
+        return [self.render(KINDS[kind], record) for record in list(self.shelves[kind].records.values())]
 
     def find(self, kind: str, key: str) -> Record | None:
         """The record, as answered, whose id or externalId is `key`."""
@@ -104,6 +104,7 @@ class State:
         for child_kind in KINDS.values():
             for child in self.children(record_id, child_kind.name):
                 self._orphan(child_kind, child, record_id)
+            self._children.pop((record_id, child_kind.name), None)
 
     def render(self, kind: Kind, record: Record, *, is_embedded: bool = False) -> Record:
         """The record as answered: with counts and, unless it is itself embedded, with what it embeds."""

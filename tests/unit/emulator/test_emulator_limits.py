@@ -1,8 +1,10 @@
 """The rate limit: two algorithms, three headers, no sleeping.  vitally.md 3"""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from headrace.emulator.limits import SlidingWindow, TokenBucket
+from headrace.emulator.limits import SlidingWindow, TokenBucket, new_limiter
 from headrace.emulator.settings import RateLimit
 
 
@@ -113,3 +115,23 @@ def test_window_reset_is_when_the_earliest_leaves():
     window.spend(1, 0)
 
     assert window.reset_s(4) == 6
+
+
+@given(
+    algorithm=st.sampled_from(["bucket", "sliding"]),
+    spendings=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 4)), max_size=60),
+)
+def test_no_algorithm_gives_more_than_its_budget(algorithm, spendings):
+    """In any 10 s a window of 10 gives 10; a bucket of 10 gives what it held and what has dripped in: at most 20."""
+    limiter = new_limiter(RateLimit(units=10, per_seconds=10, algorithm=algorithm), 0)
+    at_s, given_at = 0.0, []
+    for pause_s, cost in spendings:
+        at_s += pause_s
+        if limiter.spend(cost, at_s):
+            given_at.append((at_s, cost))
+        assert 0 <= limiter.remaining(at_s) <= 10
+        assert limiter.reset_s(at_s) >= 1
+
+    for start_s, _ in given_at:
+        within = sum(cost for when_s, cost in given_at if start_s <= when_s < start_s + 10)
+        assert within <= (10 if algorithm == "sliding" else 20)

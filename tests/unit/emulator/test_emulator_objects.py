@@ -169,6 +169,15 @@ def test_instances_live_under_their_object(rest, acme, site):
     assert [len(rest.get(f"{site}?archived={flag}").json["results"]) for flag in ("false", "true")] == [0, 1]
 
 
+def test_an_instance_cannot_take_the_name_of_another(rest, acme, site):
+    """Within one custom object an externalId names one instance."""
+    for name in ("s", "t"):
+        made = rest.post(site, {"name": "HQ", "customerId": acme["account"], "externalId": name}).json
+
+    assert rest.put(f"{site}/{made['id']}", {"externalId": "s"}).status == 409
+    assert rest.put(f"{site}/{made['id']}", {"externalId": "t"}).status == 200
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
