@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
+from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, or_, select, tuple_, union
 
 from headrace.domain.errors import NotFound, UserError
 from headrace.domain.outcome import VerdictWord
@@ -13,7 +13,7 @@ from headrace.engine.ports import CallRecord
 from headrace.store import sqlite
 from headrace.store.database import Database
 from headrace.store.page import LIMIT, Order, Page, parse_cursor
-from headrace.store.tables import call_rows, calls, runs
+from headrace.store.tables import call_rows, calls, outcomes, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Calls:
         query = _numbers(wanted or CallFilter(), order).limit(limit + 1)
         after = parse_cursor(cursor, 2)
         if after:
-            here = tuple_(*_order_columns(wanted))
+            here = tuple_(calls.c.run_id, calls.c.number)
             query = query.where(here < after if order == "newest" else here > after)
         with self._database.read() as connection:
             numbers = [(row[0], row[1]) for row in connection.execute(query)]
@@ -69,27 +69,22 @@ class Calls:
         return found[0]
 
 
-def _order_columns(wanted: CallFilter | None) -> tuple[Any, Any]:
-    """Of the rows' table where a key is asked for, so that its index gives the order too."""
-    table = call_rows if wanted and wanted.key is not None else calls
-    return table.c.run_id, table.c.number
-
-
 def _numbers(wanted: CallFilter, order: Order) -> Select[Any]:
     """(run id, number) of the calls, without their bodies: wide rows are read for one page only."""
-    run_id, number = _order_columns(wanted)
-    query = select(run_id, number).order_by(
-        *((run_id.desc(), number.desc()) if order == "newest" else (run_id, number))
-    )
     c = calls.c
+    query = select(c.run_id, c.number)
+    by: Any = c
     if wanted.key is not None:
-        query = query.where(call_rows.c.key == wanted.key)
-        if any(v is not None for v in (wanted.status, wanted.api, wanted.verdict, wanted.text)):
-            query = query.join(calls, and_(c.run_id == run_id, c.number == number))
+        # Ordered by the few calls of the row: ordered by the table of calls, the planner would read all of it.
+        found = _of_key(wanted.key).subquery()
+        query = query.join(found, and_(found.c.run_id == c.run_id, found.c.number == c.number))
+        by = found.c
+    newest = order == "newest"
+    query = query.order_by(*((by.run_id.desc(), by.number.desc()) if newest else (by.run_id, by.number)))
     if wanted.run is not None:
-        query = query.where(run_id == wanted.run)
+        query = query.where(c.run_id == wanted.run)
     if wanted.sync is not None:
-        query = query.where(run_id.in_(select(runs.c.id).where(runs.c.sync == wanted.sync)))
+        query = query.where(c.run_id.in_(select(runs.c.id).where(runs.c.sync == wanted.sync)))
     if wanted.status is not None:
         query = query.where(_has_status(wanted.status))
     if wanted.api is not None:
@@ -100,6 +95,14 @@ def _numbers(wanted: CallFilter, order: Order) -> Select[Any]:
         bodies = (sqlite.bytes_as_text(c.request_body), sqlite.bytes_as_text(c.response_body))
         query = query.where(or_(*(t.icontains(wanted.text, autoescape=True) for t in (c.url, c.reason, *bodies))))
     return query
+
+
+def _of_key(key: str) -> CompoundSelect[Any]:
+    """The calls of a row: those that decided it, from its outcomes, and the others."""
+    decided = select(outcomes.c.run_id, outcomes.c.call.label("number")).where(
+        outcomes.c.key == key, outcomes.c.call.is_not(None)
+    )
+    return union(decided, select(call_rows.c.run_id, call_rows.c.number).where(call_rows.c.key == key))
 
 
 def _has_status(status: int | str) -> Any:
@@ -118,20 +121,14 @@ def _has_status(status: int | str) -> Any:
 
 
 def _load(connection: Connection, numbers: list[tuple[int, int]]) -> list[LoggedCall]:
-    """The calls with these numbers and their rows' keys, in the order given."""
-    if not numbers:
-        return []
-    keys: dict[tuple[int, int], list[str]] = {number: [] for number in numbers}
-    r = call_rows.c
-    for row in connection.execute(select(call_rows).where(tuple_(r.run_id, r.number).in_(numbers))):
-        keys[row.run_id, row.number].append(row.key)
+    """The calls with these numbers, in the order given."""
     query = select(calls, runs.c.sync).outerjoin(runs, runs.c.id == calls.c.run_id)
     rows = connection.execute(query.where(tuple_(calls.c.run_id, calls.c.number).in_(numbers)))
-    found = {(row.run_id, row.number): row for row in rows}
-    return [_logged(found[number], keys[number]) for number in numbers if number in found]
+    found = {(row.run_id, row.number): _logged(row) for row in rows}
+    return [found[number] for number in numbers if number in found]
 
 
-def _logged(row: Row[Any], keys: list[str]) -> LoggedCall:
-    stored = {f.name: row._mapping[f.name] for f in fields(CallRecord) if f.name != "keys"}
-    stored["verdict"] = VerdictWord(row.verdict)
-    return LoggedCall(row.run_id, row.sync or "", CallRecord(**stored, keys=tuple(keys)))
+def _logged(row: Row[Any]) -> LoggedCall:
+    stored = {f.name: row._mapping[f.name] for f in fields(CallRecord)}
+    stored |= {"verdict": VerdictWord(row.verdict), "keys": tuple(stored["keys"])}
+    return LoggedCall(row.run_id, row.sync or "", CallRecord(**stored))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from headrace.store import sqlite
 
@@ -32,7 +32,9 @@ class Database:
             with self._engine.connect() as connection, connection.begin():
                 yield connection
         except DBAPIError as error:
-            raise sqlite.read_failed(error.orig or error, self.path) from error
+            if error.orig is None or not sqlite.is_of_world(error.orig):
+                raise
+            raise sqlite.read_failed(error.orig, self.path) from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -43,10 +45,10 @@ class Database:
         try:
             with self._writer.connect() as connection, connection.begin():
                 yield connection
-        except IntegrityError:
-            raise
         except DBAPIError as error:
-            raise sqlite.write_failed(error.orig or error, self.path) from error
+            if error.orig is None or not sqlite.is_of_world(error.orig):
+                raise
+            raise sqlite.write_failed(error.orig, self.path) from error
 
     def dedicated(self) -> Any:
         """A connection of the driver outside the pool, in autocommit; whoever asks closes it."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import select
 
 from headrace.store.database import Database
+from headrace.store.outcomes import of_run
 from headrace.store.tables import identities, outcomes
 
 FOLD_BATCH = 10_000
@@ -26,7 +27,7 @@ class Acknowledgements:
         """
         o = outcomes.c
         query = select(o.sequence, o.position, o.outcome, o.code).order_by(o.sequence).limit(FOLD_BATCH)
-        query = query.where(o.run_id == run_id, o.position.is_not(None))
+        query = query.where(of_run(run_id), o.position.is_not(None))
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(query.where(o.sequence > sequence)).all()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from headrace.domain.outcome import Change, RowOutcome
 from headrace.engine.ports import OutcomeRecord
 from headrace.store.database import Database
 from headrace.store.page import LIMIT, Order, Page, parse_cursor
-from headrace.store.tables import outcomes
+from headrace.store.tables import FAULTY, outcomes, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,11 @@ class Outcomes:
         o = outcomes.c
         wanted = wanted or OutcomeFilter()
         query = select(outcomes).order_by(o.sequence if order == "oldest" else o.sequence.desc()).limit(limit + 1)
-        conditions = ((o.run_id, wanted.run), (o.outcome, wanted.outcome), (o.code, wanted.code), (o.key, wanted.key))
-        for column, value in conditions:
+        for column, value in ((o.outcome, wanted.outcome), (o.code, wanted.code), (o.key, wanted.key)):
             if value is not None:
                 query = query.where(column == value)
+        if wanted.run is not None:
+            query = query.where(_in_run(wanted, wanted.run))
         after = parse_cursor(cursor, 1)
         if after:
             query = query.where(o.sequence > after[0] if order == "oldest" else o.sequence < after[0])
@@ -70,34 +71,35 @@ class Outcomes:
         return Page(tuple(found[:limit]), str(found[limit - 1].sequence) if len(found) > limit else None)
 
     def counts(self, run_id: int) -> list[OutcomeCount]:
-        """By outcome and code, most first. Reads indexes alone, but for the examples."""
+        """By outcome and code, most first. Reads all outcomes of the run: 0.2 s for a million."""
+        o = outcomes.c
+        groups = select(func.min(o.sequence), func.count()).where(of_run(run_id)).group_by(o.outcome, o.code)
         with self._database.read() as connection:
-            groups = _count_groups(connection, run_id)
-            counts = [
-                OutcomeCount(RowOutcome(outcome), code, count, _example(connection, run_id, outcome, code))
-                for (outcome, code), count in groups.items()
-            ]
+            count_by_first = {row[0]: row[1] for row in connection.execute(groups)}
+            firsts = connection.execute(select(outcomes).where(o.sequence.in_(list(count_by_first))))
+            examples = [_logged(row) for row in firsts]
+        counts = [OutcomeCount(e.record.outcome, e.record.code, count_by_first[e.sequence], e) for e in examples]
         return sorted(counts, key=lambda c: (-c.count, c.outcome, c.code or ""))
 
 
-def _count_groups(connection: Connection, run_id: int) -> dict[tuple[str, str | None], int]:
-    """Rows without a code are what is left of their outcome: the index of codes leaves them out."""
-    o = outcomes.c
-    all_rows = select(o.outcome, func.count()).where(o.run_id == run_id).group_by(o.outcome)
-    coded = select(o.outcome, o.code, func.count()).where(o.run_id == run_id, o.code.is_not(None))
-    groups = {(row[0], row[1]): row[2] for row in connection.execute(coded.group_by(o.outcome, o.code))}
-    for outcome, total in connection.execute(all_rows):
-        bare = total - sum(count for (of, _), count in groups.items() if of == outcome)
-        if bare:
-            groups[outcome, None] = bare
-    return groups
+def of_run(run_id: int) -> ColumnElement[bool]:
+    """The outcomes of a run, by their place in the log: no index of our busiest table has to be kept for it.
+
+    `run_id + 0` keeps the planner from an index that does not give the order.
+    """
+    first, last = (
+        select(column).where(runs.c.id == run_id).scalar_subquery()
+        for column in (runs.c.first_outcome, runs.c.last_outcome)
+    )
+    return and_(outcomes.c.sequence.between(first, last), outcomes.c.run_id + 0 == run_id)
 
 
-def _example(connection: Connection, run_id: int, outcome: str, code: str | None) -> LoggedOutcome:
-    o = outcomes.c
-    same_code = o.code.is_(None) if code is None else o.code == code
-    query = select(outcomes).where(o.run_id == run_id, o.outcome == outcome, same_code).order_by(o.sequence).limit(1)
-    return _logged(connection.execute(query).one())
+def _in_run(wanted: OutcomeFilter, run_id: int) -> ColumnElement[bool]:
+    if wanted.key is not None:
+        return outcomes.c.run_id + 0 == run_id
+    if wanted.outcome in (None, RowOutcome.DELIVERED):
+        return of_run(run_id)
+    return and_(outcomes.c.run_id == run_id, FAULTY)
 
 
 def _logged(row: Row[Any]) -> LoggedOutcome:

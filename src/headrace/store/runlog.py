@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import ClauseElement, bindparam, delete, insert, select, update
+from sqlalchemy import ClauseElement, bindparam, delete, func, insert, select, update
 
 from headrace.domain.outcome import Counts
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord
@@ -39,6 +39,7 @@ class RunLogWriter:
         self._insert_call = sql(insert(calls))
         self._insert_call_row = sql(insert(call_rows))
         self._insert_outcome = sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
+        self._extend_span = sql(_extend_span())
         self._learn = sql(sqlite.upsert(identities, ["scope", "kind", "external_id"]))
         self._forget = sql(delete(identities).where(*forget))
         self._set_counts = sql(update(runs).where(runs.c.id == bindparam("run")).values(counts=bindparam("counts")))
@@ -50,12 +51,15 @@ class RunLogWriter:
         """Writes one group: all or nothing, on the disk when this returns. Raises WorldError `store_write_failed`."""
         run_id = self._run_id
         call_values = [_call_values(run_id, call) for call in calls]
-        row_values = [(run_id, call.number, key) for call in calls for key in dict.fromkeys(call.keys)]
         outcome_values = [_outcome_values(run_id, outcome) for outcome in outcomes]
+        decided = {(outcome.call, outcome.key) for outcome in outcomes}
+        pairs = {(call.number, key) for call in calls for key in call.keys} - decided
+        row_values = [(key, run_id, number) for number, key in pairs]
         with self._transaction() as write:
             write(self._insert_call, call_values)
             write(self._insert_call_row, row_values)
             write(self._insert_outcome, outcome_values)
+            write(self._extend_span, [(len(outcomes) - 1, run_id)] if outcomes else [])
             self._write_learned(write, learned)
 
     def progress(self, counts: Counts) -> None:
@@ -66,13 +70,13 @@ class RunLogWriter:
                 self._connection.execute(self._set_counts, (orjson.dumps(counts).decode(), self._run_id))
             finally:
                 self._connection.execute("PRAGMA synchronous = FULL")
-        except sqlite.driver.Error as error:
+        except sqlite.driver.OperationalError as error:
             raise sqlite.write_failed(error, self._path) from error
 
     def cancel_requested(self) -> bool:
         try:
             row = self._connection.execute(self._cancelled, (self._run_id,)).fetchone()
-        except sqlite.driver.Error as error:
+        except sqlite.driver.OperationalError as error:
             raise sqlite.read_failed(error, self._path) from error
         return row is not None and bool(row[0])
 
@@ -106,12 +110,20 @@ class RunLogWriter:
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite.driver.Error):
+            if sqlite.is_of_world(error):
                 raise sqlite.write_failed(error, self._path) from error
             raise
 
 
 _OUTCOME_COLUMNS = tuple(column for column in outcomes.columns if column.name != "sequence")
+
+
+def _extend_span() -> ClauseElement:
+    """Notes where a run's outcomes lie: inside the transaction of their group they end the log, in one piece."""
+    last = select(func.max(outcomes.c.sequence)).scalar_subquery()
+    first = func.coalesce(runs.c.first_outcome, last - bindparam("before_last"))
+    span = {runs.c.first_outcome: first, runs.c.last_outcome: last}
+    return update(runs).where(runs.c.id == bindparam("run")).values(span)
 
 
 def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:
@@ -134,6 +146,7 @@ def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:
         call.attempt,
         call.verdict.value,
         call.reason,
+        orjson.dumps(call.keys if type(call.keys) in (tuple, list) else list(call.keys)).decode(),
     )
 
 
@@ -147,9 +160,9 @@ def _outcome_values(run_id: int, outcome: OutcomeRecord) -> tuple[Any, ...]:
         run_id,
         outcome.key,
         outcome.position,
-        None if outcome.change is None else outcome.change.value,
+        None if outcome.change is None else outcome.change._value_,
         outcome.operation,
-        outcome.outcome.value,
+        outcome.outcome._value_,
         outcome.code,
         outcome.field,
         outcome.message,

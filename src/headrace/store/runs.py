@@ -254,7 +254,7 @@ def _hold(document: Mapping[str, Any]) -> Hold:
 def _run(row: Row[Any]) -> Run:
     known = {f.name for f in fields(Counts)}
     stored = {
-        **row._mapping,
+        **{f.name: row._mapping[f.name] for f in fields(Run)},
         "status": RunStatus(row.status),
         "counts": Counts(**{name: n for name, n in row.counts.items() if name in known}),
         "hold": _hold(row.hold) if row.hold else None,

@@ -104,6 +104,11 @@ def bytes_as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(column, Text)
 
 
+def is_of_world(error: BaseException | None) -> bool:
+    """Whether disk, lock or file are to blame; the driver's other errors are bugs of ours."""
+    return isinstance(error, driver.OperationalError) or type(error) is driver.DatabaseError
+
+
 def is_corruption(error: BaseException) -> bool:
     text = str(error)
     return "malformed" in text or "is not a database" in text

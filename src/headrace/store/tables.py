@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -107,6 +108,9 @@ runs = Table(
     Column("ended_at", Instant),
     Column("owner", Text),
     Column("seconds", Float),
+    # Where the run's outcomes lie in the log: between these two, perhaps among those of runs at the same time.
+    Column("first_outcome", Integer),
+    Column("last_outcome", Integer),
     sqlite_autoincrement=True,  # the id of a run that was deleted is never given again
 )
 
@@ -134,16 +138,15 @@ outcomes = Table(
     sqlite_autoincrement=True,  # ledgers remember how far they folded: a sequence never comes back
 )
 
-Index("outcomes_by_run", outcomes.c.run_id, outcomes.c.sequence)
-Index("outcomes_by_outcome", outcomes.c.run_id, outcomes.c.outcome, outcomes.c.sequence)
-Index("outcomes_by_key", outcomes.c.key, outcomes.c.sequence)
+# Nearly all rows are delivered, and nobody looks for those among the rest: they stay out of the index.
+FAULTY = outcomes.c.outcome != literal_column("'delivered'")
 Index(
-    "outcomes_by_code",
-    *(outcomes.c.run_id, outcomes.c.outcome, outcomes.c.code, outcomes.c.sequence),
-    # Nearly all rows are delivered without a code; leaving them out keeps the hot path short.
-    sqlite_where=outcomes.c.code.is_not(None),
-    postgresql_where=outcomes.c.code.is_not(None),
+    "outcomes_by_fault",
+    *(outcomes.c.run_id, outcomes.c.outcome, outcomes.c.sequence),
+    sqlite_where=FAULTY,
+    postgresql_where=FAULTY,
 )
+Index("outcomes_by_key", outcomes.c.key, outcomes.c.sequence)
 
 calls = Table(
     "calls",
@@ -165,20 +168,21 @@ calls = Table(
     Column("attempt", Integer, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("keys", Json, nullable=False),
 )
 
 Index("calls_by_status", calls.c.status, calls.c.run_id, calls.c.number)
 
+# The calls of a row that decided nothing: look-ups, tries that failed, calls without an answer. The call that decided
+# stands in the row's outcome, whose index of keys serves both.
 call_rows = Table(
     "call_rows",
     metadata,
+    Column("key", Text, primary_key=True),
     Column("run_id", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("key", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-
-Index("call_rows_by_key", call_rows.c.key, call_rows.c.run_id, call_rows.c.number)
 
 identities = Table(
     "identities",

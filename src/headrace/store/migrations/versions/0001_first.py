@@ -66,6 +66,8 @@ def create_runs() -> None:
         sa.Column("ended_at", sa.Text),
         sa.Column("owner", sa.Text),
         sa.Column("seconds", sa.Float),
+        sa.Column("first_outcome", sa.Integer),
+        sa.Column("last_outcome", sa.Integer),
         sqlite_autoincrement=True,
     )
     for status in ("running", "queued"):
@@ -93,17 +95,15 @@ def create_outcomes() -> None:
         sa.Column("call", sa.Integer),
         sqlite_autoincrement=True,
     )
-    op.create_index("outcomes_by_run", "outcomes", ["run_id", "sequence"])
-    op.create_index("outcomes_by_outcome", "outcomes", ["run_id", "outcome", "sequence"])
-    op.create_index("outcomes_by_key", "outcomes", ["key", "sequence"])
-    coded = sa.text("code IS NOT NULL")
+    faulty = sa.text("outcome != 'delivered'")
     op.create_index(
-        "outcomes_by_code",
+        "outcomes_by_fault",
         "outcomes",
-        ["run_id", "outcome", "code", "sequence"],
-        sqlite_where=coded,
-        postgresql_where=coded,
+        ["run_id", "outcome", "sequence"],
+        sqlite_where=faulty,
+        postgresql_where=faulty,
     )
+    op.create_index("outcomes_by_key", "outcomes", ["key", "sequence"])
 
 
 def create_calls() -> None:
@@ -126,16 +126,16 @@ def create_calls() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("verdict", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("keys", sa.Text, nullable=False),
     )
     op.create_index("calls_by_status", "calls", ["status", "run_id", "number"])
     op.create_table(
         "call_rows",
+        sa.Column("key", sa.Text, primary_key=True),
         sa.Column("run_id", sa.Integer, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
         sqlite_with_rowid=False,
     )
-    op.create_index("call_rows_by_key", "call_rows", ["key", "run_id", "number"])
 
 
 def create_identities() -> None:

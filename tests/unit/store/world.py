@@ -1,0 +1,50 @@
+"""Small pieces for the tests of the store: records with defaults, and other processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from headrace.domain.outcome import Change, RowOutcome, VerdictWord
+from headrace.engine.ports import CallRecord, OutcomeRecord
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def call(number: int, *keys: str, **other: Any) -> CallRecord:
+    values: dict[str, Any] = {
+        "number": number,
+        "at": NOON,
+        "api": "rest",
+        "purpose": "upsert account",
+        "method": "POST",
+        "url": "https://rest.vitally.io/resources/accounts",
+        "request_headers": {"Authorization": "***"},
+        "request_body": b'{"name":"Acme"}',
+        "status": 200,
+        "response_headers": {"RateLimit-Remaining": "999"},
+        "response_body": b'{"id":"v-1"}',
+        "duration_ms": 12.5,
+        "waited_ms": 0.0,
+        "attempt": 1,
+        "verdict": VerdictWord.DELIVERED,
+        "reason": "200",
+        "keys": keys,
+    }
+    return CallRecord(**(values | other))
+
+
+def outcome(key: str, position: int | None = 0, **other: Any) -> OutcomeRecord:
+    values: dict[str, Any] = {"change": Change.ADDED, "operation": "upsert", "outcome": RowOutcome.DELIVERED}
+    return OutcomeRecord(key, position, **(values | other))
+
+
+def start_python(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Another process of ours, its output as text lines."""
+    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+    )
