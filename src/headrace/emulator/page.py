@@ -32,7 +32,7 @@ p { margin: 4px 0 16px; } .note { opacity: .75; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; vertical-align: top; padding: 6px 12px; border-top: 1px solid var(--line); }
 tr:first-child th { border-top: 0; background: var(--soft); white-space: nowrap; }
-td { overflow-wrap: anywhere; min-width: 72px; }
+td { overflow-wrap: break-word; min-width: 64px; max-width: 440px; font-variant-numeric: tabular-nums; }
 code, .code { font: 13px/1.5 ui-monospace, monospace; }
 .good { color: var(--good); } .look { color: var(--look); } .stop { color: var(--stop); }
 """
