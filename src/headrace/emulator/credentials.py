@@ -1,6 +1,6 @@
 """Who asks: the key inside an Authorization header, for each API its own form.  vitally.md 2
 
-The two forms differ on purpose of no one, and mixing them up is the likeliest mistake of a client.
+REST wants base64 of `key:`, Analytics the key as it is; to mix them up is the likeliest mistake of a client.
 """
 
 import base64

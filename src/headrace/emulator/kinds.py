@@ -59,7 +59,8 @@ class Kind:
     """A kind of record. `belongs_to` names the reference fields whose last target takes the record along when deleted.
 
     `parents` are the fields of which create needs at least one (exactly one if `has_one_parent`).
-    `methods` are the documented ones on the collection (GET, POST) and on the record (GET, PUT, DELETE as "get", ...).
+    `methods` are the documented ones: LIST (GET of the collection), POST, and GET, PUT, DELETE of one record.
+    `has_declared_traits`: a key of its traits must be the path of a custom trait.
     """
 
     name: str
