@@ -275,3 +275,10 @@ def test_another_content_type_is_400(rest, acme):
     reply = rest("PUT", "/accounts/acc-1", {"name": "x"}, headers={"Content-Type": "text/plain"})
 
     assert (reply.status, reply.json) == (400, {"error": "Content-Type must be application/json"})
+
+
+def test_a_large_body_is_read_whole(rest):
+    """No size limit is documented, so none of a web framework's may hide in here."""
+    reply = rest.post("/accounts", {"externalId": "x", "name": "x" * 3_000_000})
+
+    assert (reply.status, len(reply.json["name"])) == (200, 3_000_000)
