@@ -30,11 +30,13 @@ class Acknowledgements:
         query = query.where(of_run(run_id), o.position.is_not(None))
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(query.where(o.sequence > sequence)).all()
+                found = connection.execute(query.where(o.sequence > sequence))
+                # Plain tuples from the driver: a fold reads millions and needs no names.
+                rows: Sequence[tuple[int, int, str, str | None]] = found.cursor.fetchall()
             if not rows:
                 return
-            yield [tuple(row) for row in rows]
-            sequence = rows[-1].sequence
+            yield rows
+            sequence = rows[-1][0]
 
 
 class Identities:

@@ -6,6 +6,7 @@ A store on another database brings a module like this one; nothing above it name
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,20 @@ def create(path: Path) -> Engine:
 
 
 def choose_journal(connection: Any) -> None:
-    """WAL where it is safe, else a rollback journal. The choice stays in the file."""
+    """WAL where it is safe, else a rollback journal. The choice stays in the file.
+
+    The change needs the file alone and does not wait for it by itself, so that processes which start together
+    would refuse each other: it is tried until one of them has done it.
+    """
     wanted = "wal" if wal_is_safe(driver.sqlite_version_info) else "delete"
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
-        connection.execute(f"PRAGMA journal_mode = {wanted}")
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {wanted}")
+        except driver.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def is_sound(connection: Any) -> bool:

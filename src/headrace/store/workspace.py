@@ -88,6 +88,8 @@ class Workspace:
         except sqlite.driver.DatabaseError as error:
             if sqlite.is_corruption(error):
                 raise sqlite.corrupt(store, str(error)) from error
+            if "locked" in str(error):
+                raise sqlite.read_failed(error, store) from error
             raise _unreadable(path, str(error)) from error
         workspace = cls(path, now)
         try:

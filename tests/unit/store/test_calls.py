@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Select
 
@@ -97,7 +99,7 @@ def test_a_call_that_is_not_there_is_told(workspace: Workspace) -> None:
         workspace.calls.get(1, 99)
 
 
-def plan_of(workspace: Workspace, query: Select[tuple[int, int]]) -> str:
+def plan_of(workspace: Workspace, query: Select[Any]) -> str:
     sql = query.compile(dialect=workspace.database.dialect, compile_kwargs={"literal_binds": True})
     with workspace.database.read() as connection:
         return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}"))

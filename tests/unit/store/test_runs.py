@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ from headrace.domain.outcome import Counts, RunStatus
 from headrace.store.runs import Hold, NewRun, Run
 from headrace.store.workspace import Workspace
 
-from .world import NOON, start_python
+from .world import NOON, race_processes
 
 LIVE = NewRun("accounts", "accounts", owner="1@here")
 QUEUED = replace(LIVE, status=RunStatus.QUEUED)
@@ -33,31 +34,24 @@ def test_twenty_threads_get_one_running_and_one_queued_run(workspace: Workspace)
     assert ["queued", "running", *["sync_busy"] * 18] == answers
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_processes_that_race_get_one_run(workspace: Workspace) -> None:
-    script = """if True:
-        import sys
+    setup = """
         from headrace.domain.errors import UserError
         from headrace.store.runs import NewRun
         from headrace.store.workspace import Workspace
-        with Workspace.open(sys.argv[1]) as workspace:
-            print("ready", flush=True); sys.stdin.readline()
-            try:
-                print(workspace.runs.create(NewRun("accounts", "accounts")).id)
-            except UserError as error:
-                print(error.code)
+
+        def attempt():
+            with Workspace.open(sys.argv[1]) as workspace:
+                try:
+                    return workspace.runs.create(NewRun("accounts", "accounts")).id
+                except UserError as error:
+                    return error.code
     """
-    others = [start_python(script, workspace.path) for _ in range(4)]
-    for other in others:
-        assert other.stdout
-        other.stdout.readline()
-    for other in others:
-        assert other.stdin
-        other.stdin.write("go\n")
-        other.stdin.flush()
 
-    answers = sorted(other.communicate()[0].strip() for other in others)
+    answers = race_processes(20, setup, workspace.path)
 
-    assert answers == ["1", "sync_busy", "sync_busy", "sync_busy"]
+    assert answers == ["1", *["sync_busy"] * 19]
 
 
 def test_a_busy_sync_says_which_run_and_how_to_stop_it(workspace: Workspace, run: Run) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from headrace.store import migrate, sqlite
 from headrace.store.tables import metadata
 from headrace.store.workspace import Workspace, file_stem, sync_id_of
 
-from .world import start_python
+from .world import race_processes, start_python
 
 
 def code_of(path: Path, create: bool = False) -> str:
@@ -112,24 +113,23 @@ def test_opening_an_up_to_date_workspace_does_not_import_alembic(workspace: Work
     assert start_python(script, workspace.path).communicate()[0] == "False\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_processes_that_create_at_the_same_time_make_one_workspace(tmp_path: Path) -> None:
     """Web app and worker start together in a fresh container."""
-    script = """if True:
-        import sys
+    setup = """
+        import alembic.command, alembic.config
         from headrace.store.workspace import Workspace
-        print("ready", flush=True); sys.stdin.readline()
-        with Workspace.open(sys.argv[1], create=True) as workspace:
-            print(workspace.catalog.setting("workspace.id"))
+
+        def attempt():
+            with Workspace.open(sys.argv[1], create=True) as workspace:
+                return workspace.catalog.setting("workspace.id")
     """
-    others = [start_python(script, tmp_path / "ws") for _ in range(4)]
-    for other in others:
-        assert other.stdout
-        assert other.stdout.readline() == "ready\n"
 
-    ids = {other.communicate("go\n")[0] for other in others}
+    ids = race_processes(6, setup, tmp_path / "ws")
 
-    assert len(ids) == 1
-    assert len(ids.pop()) == 37
+    assert len(ids) == 6
+    assert len(set(ids)) == 1
+    assert len(ids[0]) == 36
 
 
 @pytest.mark.parametrize("sync_id", ["accounts", "Users", "users", "a/b", "..", "ümläut", "%41", "a.b", " x ", "数据"])
