@@ -1,0 +1,224 @@
+"""The port that every destination meets, and the list of them.
+
+A destination declares (its `DestinationSpec`) and decides (`next_step`, `judge`): pure functions over plain values.
+It never holds the client; it cannot sleep, retry, log or batch. The engine does all of that, the same for everyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from headrace.domain.config import SyncConfig
+from headrace.domain.errors import NotFound
+from headrace.domain.mapping import Record, Reference
+from headrace.domain.outcome import RowFault, RowOutcome
+from headrace.domain.plan import Operation
+from headrace.domain.request import NoResponse, Request, Response
+from headrace.domain.spec import DestinationSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `requests` in any `per_seconds`."""
+
+    requests: int
+    per_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine keeps for one API of a destination: one credential, one budget."""
+
+    rate: RateLimit | None
+    concurrency: int
+    timeout_s: float
+    credential: str
+    """What tells credentials apart without giving them away: the budget is shared by all that have the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one row's record so far; each answer adds to it."""
+
+    exists: bool | None = None
+    record_id: str | None = None
+    parents: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    """(kind, external id) -> Vitally id, None where there is no such record."""
+    fresh_parents: bool = False
+    """True once the parents were looked up anew because an answer blamed them."""
+    linked: Mapping[str, tuple[str, ...]] | None = None
+    """Reference field -> ids that the record has now, where the union is to be sent."""
+    refused: Response | None = None
+    """The answer to a create that may mean that the record exists."""
+    unknown_outcome: bool = False
+    """A create was sent and no answer came: the record may be ours."""
+
+    def but(self, **changes: Any) -> Known:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One operation on one record. `record` is None for removals."""
+
+    operation: Operation
+    record: Record | None
+    key: str
+
+
+# What a destination wants next ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly."""
+
+    request: Request
+    creates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NeedParents:
+    """Look these references up first."""
+
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The row's outcome. `record_id` where Vitally's own id was learned."""
+
+    outcome: RowOutcome
+    fault: RowFault | None = None
+    record_id: str | None = None
+
+
+Step = Send | NeedParents | Settled
+
+
+# What an answer meant ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The row is not settled: ask `next_step` again with this. `forget` names parents whose cached ids were blamed."""
+
+    known: Known
+    why: str
+    forget: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try the same request again, not before `floor_s` seconds have passed. `pause`: nobody may send before then."""
+
+    why: str
+    floor_s: float = 0.0
+    pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The run can't go on."""
+
+    code: str
+    message: str
+
+
+Verdict = Settled | Learned | Retry | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A record as a listing shows it: its own id, our external id, and other values it may be matched by."""
+
+    record_id: str
+    external_id: str | None
+    match: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; `next_cursor` None at the end."""
+
+    records: Sequence[Listed]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request of a connection test. `secret` names the token that it proves; None request: can't be tested."""
+
+    secret: str
+    request: Request | None
+    note: str = ""
+
+
+class Destination(Protocol):
+    """One configured destination and one sync's choices of it."""
+
+    spec: DestinationSpec
+
+    def next_step(self, task: Task, known: Known) -> Step:
+        """What to do next for this task, given what is known. Same arguments, same answer."""
+        ...
+
+    def judge(self, task: Task, known: Known, request: Request, answer: Response | NoResponse) -> Verdict:
+        """What an answer to `Send.request` means for the row."""
+        ...
+
+    def look_up(self, kind: str, external_id: str) -> Request:
+        """The request that asks for the record's own id."""
+        ...
+
+    def read_look_up(self, request: Request, answer: Response | NoResponse) -> str | Retry | Stop | RowFault | None:
+        """The id, None for no such record, or why there is no answer."""
+        ...
+
+    def list_page(self, kind: str, cursor: str | None) -> Request:
+        """The request for a page of all records of a kind, 100 at a time."""
+        ...
+
+    def read_page(self, request: Request, answer: Response | NoResponse) -> Page | Retry | Stop: ...
+
+    def limits(self, api: str) -> Limits: ...
+
+    def authorize(self, api: str) -> Mapping[str, str]:
+        """The headers of the credential. Called by the transport alone, at the last moment."""
+        ...
+
+    def probes(self) -> Sequence[Probe]: ...
+
+    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
+        """(`fine` | `refused` | `unreachable` | `failed`, one sentence)."""
+        ...
+
+
+# The list ---------------------------------------------------------------------------------------------------------
+
+
+class DestinationKind(Protocol):
+    """What the module of a destination offers: its declaration, and a way to open it for one sync."""
+
+    SPEC: DestinationSpec
+
+    def open_destination(
+        self, settings: Mapping[str, Any], secrets: Mapping[str, str], sync: SyncConfig | None
+    ) -> Destination:
+        """`settings` as configured, `secrets` resolved; `sync` None where only the connection is wanted."""
+        ...
+
+
+DESTINATION_KINDS: Mapping[str, str] = MappingProxyType({"vitally": "headrace.destinations.vitally"})
+"""Every kind of destination and where it lives."""
+
+
+def destination_kind(name: str) -> DestinationKind:
+    """The destination of that type. Raises NotFound."""
+    if name not in DESTINATION_KINDS:
+        raise NotFound("type of destination", name, list(DESTINATION_KINDS))
+    return cast("DestinationKind", import_module(DESTINATION_KINDS[name]))

@@ -157,6 +157,14 @@ class Runs:
             found = [_run(row) for row in connection.execute(stale)]
             return [self._end(connection, run, RunStatus.INTERRUPTED, run.counts) for run in found]
 
+    def end_queued(self, sync_id: str) -> None:
+        """Ends what still says `queued` after its process died or gave up. Only for who holds the queue's lock."""
+        stale = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status == RunStatus.QUEUED)
+        with self._database.write() as connection:
+            for row in connection.execute(stale).all():
+                run = _run(row)
+                self._end(connection, run, RunStatus.INTERRUPTED, run.counts)
+
     def get(self, run_id: int) -> Run:
         """Raises NotFound, which names the runs near it."""
         with self._database.read() as connection:

@@ -1,0 +1,25 @@
+"""Vitally, the customer-success platform: what it takes, how a request looks, what an answer means.
+
+Facts and how sure we are of them: the notes on Vitally's APIs, whose sections the comments name ("vitally 5.5").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.destinations.vitally.connection import Connection, VitallySettings
+from headrace.destinations.vitally.objects import VITALLY as SPEC
+from headrace.destinations.vitally.rest import RestObjects
+from headrace.domain.config import SyncConfig
+
+
+def open_destination(settings: Mapping[str, Any], secrets: Mapping[str, str], sync: SyncConfig | None) -> RestObjects:
+    """A Vitally workspace for one sync; without a sync, for a connection test."""
+    connection = Connection(VitallySettings.model_validate(settings), secrets)
+    if sync is None or sync.object is None or sync.match is None:
+        return RestObjects(connection, "account", "externalId")
+    return RestObjects(connection, sync.object, sync.match.field, sync.parents)
+
+
+__all__ = ["SPEC", "open_destination"]

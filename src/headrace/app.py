@@ -1,0 +1,162 @@
+"""Settings from the environment, and the only place that builds real things and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from headrace.domain.config import DestinationConfig
+from headrace.domain.errors import UserError
+from headrace.service.assembly import Assembly, opened_source, secret_faults
+from headrace.service.catalog import FOLDERS, CatalogService
+from headrace.service.runs import RunService
+from headrace.service.secrets import Secrets
+from headrace.service.trials import TrialService
+from headrace.store.workspace import Workspace
+
+DEFAULT_WORKSPACE = ".headrace"
+DEFAULT_MEMORY_LIMIT_MB = 1024
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says.
+
+    HEADRACE_WORKSPACE: the workspace's folder. HEADRACE_KEY: the key of the secrets. HEADRACE_MEMORY_LIMIT: how much
+    memory the comparison may take (`1GB`, `512MB`).
+    """
+
+    workspace: Path
+    key: str | None
+    memory_limit_mb: int
+    environment: Mapping[str, str]
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], workspace: str | None = None) -> Settings:
+        """Raises UserError `setting_invalid`."""
+        folder = workspace or environment.get("HEADRACE_WORKSPACE") or DEFAULT_WORKSPACE
+        limit = environment.get("HEADRACE_MEMORY_LIMIT")
+        limit_mb = _megabytes(limit) if limit else DEFAULT_MEMORY_LIMIT_MB
+        return cls(Path(folder), environment.get("HEADRACE_KEY"), limit_mb, environment)
+
+
+def _megabytes(text: str) -> int:
+    units = {"KB": 1 / 1024, "MB": 1, "GB": 1024, "KIB": 1 / 1024, "MIB": 1, "GIB": 1024}
+    number = text.strip().upper().rstrip("KMGIB")
+    unit = text.strip().upper()[len(number) :] or "MB"
+    try:
+        megabytes = int(float(number) * units[unit])
+    except (ValueError, KeyError):
+        megabytes = 0
+    if megabytes < 128:
+        message = f'HEADRACE_MEMORY_LIMIT is "{text}"; write for example 512MB or 2GB, at least 128MB.'
+        raise UserError(message, code="setting_invalid")
+    return megabytes
+
+
+class App:
+    """A workspace and its services. Use as a context."""
+
+    def __init__(self, settings: Settings, workspace: Workspace | None) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self._workspace = workspace
+
+    @classmethod
+    def open(cls, settings: Settings, *, create: bool = False, optional: bool = False) -> App:
+        """`create` makes a workspace where there is none; `optional` goes on without one. Raises as Workspace.open."""
+        try:
+            return cls(settings, Workspace.open(settings.workspace, create=create))
+        except UserError as error:
+            if optional and error.code == "workspace_missing":
+                return cls(settings, None)
+            raise
+
+    @property
+    def workspace(self) -> Workspace:
+        if self._workspace is None:
+            raise UserError("There is no workspace here yet. `headrace apply` makes one.", code="workspace_missing")
+        return self._workspace
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        folders = [Path.cwd()]
+        if self._workspace is not None:
+            folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
+        return Secrets(self.settings.environment, folders, self._kept_secret)
+
+    def secrets_beside(self, folder: Path) -> None:
+        """Reads the `.env` of that folder too: the configuration that is being applied lies there."""
+        folders = [folder, Path.cwd()]
+        if self._workspace is not None:
+            folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
+        self.secrets = Secrets(self.settings.environment, folders, self._kept_secret)
+
+    def _kept_secret(self, name: str) -> str | None:
+        if self._workspace is None:
+            return None
+        vault = self._workspace.vault(self.settings.key)
+        return vault.get(name) if name in {one.name for one in vault.names()} else None
+
+    @cached_property
+    def catalog(self) -> CatalogService:
+        scratch = str(self._workspace.tmp_path) if self._workspace else ""
+
+        def faults(config: DestinationConfig, name: str) -> dict[str, str]:
+            return secret_faults(config, name, self.secrets)
+
+        return CatalogService(
+            self._workspace.catalog if self._workspace else None,
+            lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb // 3),
+            faults,
+        )
+
+    @cached_property
+    def assembly(self) -> Assembly:
+        return Assembly(self.workspace, self.catalog, self.secrets, self.settings.memory_limit_mb)
+
+    @cached_property
+    def runs(self) -> RunService:
+        return RunService(self.workspace, self.catalog, self.assembly, self.clock)
+
+    @cached_property
+    def trials(self) -> TrialService:
+        return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
+
+    def close(self) -> None:
+        if self._workspace is not None:
+            self._workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_settings(workspace: str | None = None) -> Settings:
+    """The settings of this process."""
+    return Settings.read(os.environ, workspace)

@@ -1,0 +1,197 @@
+"""Where Vitally is and how one proves who one is: region, hosts, tokens.
+
+In: the settings of a destination as a person wrote them. Out: base URLs and headers. Tokens come in resolved and leave
+only through `authorize`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from headrace.destinations import Limits, RateLimit
+from headrace.domain.config import SecretRef, Span
+from headrace.domain.spec import Secret
+
+Region = Literal["us", "eu"]
+
+# vitally 1. US hosts carry the workspace's subdomain; the bare host still answers (OBS). The EU has one shared host.
+# The Analytics host of the EU is documented nowhere: the analogy is a guess, and `analytics_url` overrides it.
+_HOSTS: dict[tuple[str, Region], str] = {
+    ("rest", "us"): "https://{dot}rest.vitally.io",
+    ("rest", "eu"): "https://rest.vitally-eu.io",
+    ("analytics", "us"): "https://{dot}api.vitally.io",
+    ("analytics", "eu"): "https://api.vitally-eu.io",
+}
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+REST_TOKEN = Secret(
+    "rest_api_token",
+    "REST API token",
+    (
+        "In Vitally, open Settings (the gear, or your account's logo) and then Integrations.",
+        "Choose the card Vitally REST API and switch it on.",
+        "Generate a key and copy its Basic Auth Header. The Secret Token works as well.",
+    ),
+)
+ANALYTICS_TOKEN = Secret(
+    "analytics_api_token",
+    "Analytics API token",
+    (
+        "In Vitally, open Settings and then Integrations.",
+        "Choose the card Vitally Analytics API and switch it on.",
+        'Open "Integrate via HTTPS API" and copy the API key.',
+    ),
+)
+
+
+class RateLimitSetting(BaseModel):
+    """A ceiling: so many requests in any so many seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: int = Field(ge=1)
+    per_seconds: float = Field(gt=0)
+
+
+def _rate_limit(raw: Any) -> Any:
+    return None if raw == "none" else raw
+
+
+def _base_url(raw: Any) -> Any:
+    if not isinstance(raw, str):
+        return raw
+    parts = urlsplit(raw.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is no address: write for example https://rest.vitally.io or http://127.0.0.1:8790")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return raw.strip().rstrip("/")
+
+
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Ceiling = Annotated[RateLimitSetting | None, BeforeValidator(_rate_limit)]
+
+
+class VitallySettings(BaseModel):
+    """The settings of a Vitally destination."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: Region = Field(description="Where your Vitally workspace lives: us or eu. It switches both hosts.")
+    subdomain: str | None = Field(
+        default=None, description="US only, optional: the first part of the address you log in at (acme.vitally.io)."
+    )
+    rest_api_token: SecretRef | None = Field(default=None, description="Needed by REST objects.")
+    analytics_api_token: SecretRef | None = Field(default=None, description="Needed by analytics objects and events.")
+    rest_url: BaseUrl | None = Field(default=None, description="Another host for REST: the emulator, a proxy.")
+    analytics_url: BaseUrl | None = Field(default=None, description="Another host for Analytics.")
+    rate_limit: Ceiling = Field(
+        default=RateLimitSetting(requests=1000, per_seconds=60),
+        description="Ceiling for REST, or none. Vitally's documented default is 1000 a minute; answers tighten it.",
+    )
+    analytics_rate_limit: Ceiling = Field(default=None, description="Ceiling for Analytics. None is documented.")
+    concurrency: int = Field(default=32, ge=1, le=512, description="REST requests under way at once.")
+    analytics_concurrency: int = Field(default=4, ge=1, le=64, description="Analytics batches under way at once.")
+    timeout: Span = Field(default=timedelta(seconds=30), description="How long to wait for an answer.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_subdomain(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("subdomain"), str):
+            return raw
+        given = raw["subdomain"].strip().lower()
+        host = urlsplit(given if "//" in given else f"//{given}").hostname or given
+        eu = host.endswith("vitally-eu.io")
+        if eu and raw.get("region") == "us":
+            raise ValueError(f'The subdomain "{given}" is an address of the EU, the region says us. Set region: eu')
+        if raw.get("region") == "eu":
+            raise ValueError("The EU has one shared host and takes no subdomain. Leave it out")
+        label = host.split(".")[0]
+        if not _LABEL.match(label):
+            raise ValueError(f'The subdomain "{given}" is not one. Write the first part of your address: acme')
+        return {**raw, "subdomain": label}
+
+    def base_url(self, api: str) -> str:
+        """Where requests of that API go, without a slash at the end."""
+        override = self.rest_url if api == "rest" else self.analytics_url
+        dot = f"{self.subdomain}." if self.subdomain else ""
+        return override or _HOSTS[(api, self.region)].format(dot=dot)
+
+
+def rest_header(pasted: str) -> str:
+    """The REST header from whatever a person pasted: header, its base64 part, or the raw key. Never encodes twice.
+
+    vitally 2.1: user name is the key, the password is empty; real keys start with `sk_`.
+    """
+    token = _without_name(pasted)
+    if token.lower().startswith("basic "):
+        token = token[6:].strip()
+        if not token.startswith("sk_"):
+            return f"Basic {token}"
+    if not token.startswith("sk_") and _is_encoded(token):
+        return f"Basic {token}"
+    return "Basic " + base64.b64encode(f"{token.rstrip(':')}:".encode()).decode()
+
+
+def analytics_header(pasted: str) -> str:
+    """The Analytics header: the key goes raw after `Basic ` (vitally 2.2)."""
+    token = _without_name(pasted)
+    return f"Basic {token[6:].strip() if token.lower().startswith('basic ') else token}"
+
+
+def _without_name(pasted: str) -> str:
+    token = pasted.strip().strip("\"'").strip()
+    name, colon, rest = token.partition(":")
+    return rest.strip() if colon and name.strip().lower() == "authorization" else token
+
+
+def _is_encoded(token: str) -> bool:
+    try:
+        return base64.b64decode(token, validate=True).decode().endswith(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+
+
+class Connection:
+    """A Vitally workspace to talk to: settings, and tokens that only `authorize` gives out."""
+
+    def __init__(self, settings: VitallySettings, secrets: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._headers = {}
+        if token := secrets.get(REST_TOKEN.name):
+            self._headers["rest"] = rest_header(token)
+        if token := secrets.get(ANALYTICS_TOKEN.name):
+            self._headers["analytics"] = analytics_header(token)
+
+    def __repr__(self) -> str:
+        return f"Connection({self.settings.base_url('rest')})"
+
+    def has(self, api: str) -> bool:
+        return api in self._headers
+
+    def url(self, api: str, path: str) -> str:
+        return self.settings.base_url(api) + path
+
+    def authorize(self, api: str) -> Mapping[str, str]:
+        return {"Authorization": self._headers[api]} if api in self._headers else {}
+
+    def limits(self, api: str) -> Limits:
+        settings = self.settings
+        ceiling = settings.rate_limit if api == "rest" else settings.analytics_rate_limit
+        base = settings.base_url(api)
+        credential = hashlib.sha256(f"{api}\0{base}\0{self._headers.get(api)}".encode()).hexdigest()[:24]
+        return Limits(
+            rate=RateLimit(ceiling.requests, ceiling.per_seconds) if ceiling else None,
+            concurrency=settings.concurrency if api == "rest" else settings.analytics_concurrency,
+            timeout_s=settings.timeout.total_seconds(),
+            credential=credential,
+        )

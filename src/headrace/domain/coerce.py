@@ -1,0 +1,323 @@
+"""One value: from what a column holds to what a field takes, strictly. What does not fit is a fault, never a guess.
+
+`converter` decides once per rule which function to call; the function runs once per row.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from headrace.domain.columns import ColumnType
+from headrace.domain.rules import AsType
+from headrace.domain.spec import FieldType
+
+Convert = Callable[[Any], Any]
+
+
+class Mismatch(ValueError):
+    """A value is not of the type that is asked for.
+
+    `expected` is that type in words; `path` the keys down to the value inside an object.
+    """
+
+    def __init__(self, value: object, expected: str, hint: str = "") -> None:
+        self.expected = expected
+        self.path: tuple[str, ...] = ()
+        super().__init__(f"{show_value(value)} is not {expected}{'. ' + hint if hint else ''}")
+
+
+def show_value(value: object) -> str:
+    """A value as a message shows it: short, its type visible, never a whole document."""
+    shown = (
+        orjson.dumps(value).decode()
+        if isinstance(value, str | int | float | bool | None) and not _is_huge(value)
+        else str(value)
+    )
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _is_huge(value: object) -> bool:
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
+
+
+def iso(instant: datetime) -> str:
+    """An instant as ISO 8601, UTC, milliseconds, `Z`; a naive one is UTC."""
+    moment = instant if instant.tzinfo is None else instant.astimezone(UTC)
+    return f"{moment.strftime('%Y-%m-%dT%H:%M:%S')}.{moment.microsecond // 1000:03d}Z"
+
+
+# What a value becomes in JSON when nothing else is asked for -----------------------------------------------------
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise Mismatch(value, "a finite number", "JSON has no NaN and no infinity")
+    return value
+
+
+def _exact(value: Any) -> Any:
+    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    if not number.is_finite():
+        raise Mismatch(value, "a finite number", "JSON has no NaN and no infinity")
+    # 19.90 and 19.9 are one number; a fragment keeps digits that a float would lose.
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return orjson.Fragment(text if text not in ("-0", "") else "0")
+
+
+def _integer(value: int) -> Any:
+    return orjson.Fragment(str(value)) if _is_huge(value) else value
+
+
+def _parsed(value: Any) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise Mismatch(value, "JSON") from None
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_NATURAL: dict[ColumnType, Convert] = {
+    ColumnType.TEXT: _same,
+    ColumnType.INTEGER: _integer,
+    ColumnType.NUMBER: _finite,
+    ColumnType.DECIMAL: _exact,
+    ColumnType.BOOLEAN: _same,
+    ColumnType.DATE: date.isoformat,
+    ColumnType.DATETIME: iso,
+    ColumnType.DATETIME_TZ: iso,
+    ColumnType.JSON: _parsed,
+    ColumnType.BINARY: _base64,
+}
+
+# Conversions that a rule asks for with `as` ----------------------------------------------------------------------
+
+
+def _as_string(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return iso(value)
+        case date():
+            return value.isoformat()
+        case bytes():
+            return _base64(value)
+        case int():
+            return str(value)
+        case _:
+            return orjson.dumps(value).decode()
+
+
+def _as_integer(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise Mismatch(value, "an integer") from None
+    if not number.is_finite() or number != number.to_integral_value():
+        raise Mismatch(value, "an integer")
+    return _integer(int(number))
+
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int):
+        return _integer(value)
+    if isinstance(value, float):
+        return _finite(value)
+    text = str(value).strip()
+    if not isinstance(value, Decimal) and not _NUMBER.match(text):
+        raise Mismatch(value, "a number")
+    return _exact(text)
+
+
+_BOOLEANS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "on": True}
+_BOOLEANS |= {"false": False, "f": False, "no": False, "n": False, "0": False, "off": False}
+
+
+def _as_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    found = _BOOLEANS.get(str(value).strip().lower())
+    if found is None:
+        raise Mismatch(value, "a boolean", "true, false, yes, no, 1 and 0 are understood")
+    return found
+
+
+def read_datetime(value: Any, zone: ZoneInfo | None) -> datetime:
+    """An aware UTC instant from a datetime, a date, or ISO text; what has no zone is of `zone`, else UTC."""
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime.combine(value, time())
+    else:
+        try:
+            moment = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise Mismatch(value, "a datetime", "ISO 8601 is understood: 2026-01-31 or 2026-01-31T09:30:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone or UTC)
+    return moment.astimezone(UTC)
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    parsed = _parsed(value) if isinstance(value, str | bytes) else value
+    if not isinstance(parsed, dict):
+        raise Mismatch(value, "a JSON object")
+    return parsed
+
+
+def _as_array(value: Any) -> list[Any]:
+    parsed = _parsed(value) if isinstance(value, str | bytes) else value
+    if not isinstance(parsed, list):
+        raise Mismatch(value, "a JSON array")
+    return parsed
+
+
+def _datetime_reader(zone: ZoneInfo | None) -> Convert:
+    return lambda value: iso(read_datetime(value, zone))
+
+
+def _date_reader(zone: ZoneInfo | None) -> Convert:
+    def read(value: Any) -> str:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value.isoformat()
+        return read_datetime(value, zone).date().isoformat()
+
+    return read
+
+
+def natural(column: ColumnType, zone: ZoneInfo | None = None) -> Convert:
+    """What a column's value becomes in JSON when no type is asked for: numbers stay numbers, objects objects."""
+    if column is ColumnType.DATETIME and zone is not None:
+        return _datetime_reader(zone)
+    return _NATURAL[column]
+
+
+def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = None) -> Convert:
+    """The function behind `as: <to>`. It raises Mismatch where a value can't be that without loss."""
+    match to:
+        case "string":
+            return _as_string
+        case "integer":
+            return _as_integer
+        case "number":
+            return _as_number
+        case "boolean":
+            return _as_boolean
+        case "datetime":
+            return _datetime_reader(zone)
+        case "date":
+            return _date_reader(None if column is ColumnType.DATETIME_TZ else zone)
+        case "object":
+            return _as_object
+        case "array":
+            return _as_array
+
+
+# Whether a column fits a field, decided when configured -----------------------------------------------------------
+
+AS_TYPE: dict[AsType, FieldType] = {
+    "string": FieldType.TEXT,
+    "integer": FieldType.NUMBER,
+    "number": FieldType.NUMBER,
+    "boolean": FieldType.BOOLEAN,
+    "datetime": FieldType.DATETIME,
+    "date": FieldType.DATETIME,
+    "object": FieldType.OBJECT,
+    "array": FieldType.ANY,
+}
+
+_FITS: dict[FieldType, frozenset[ColumnType]] = {
+    FieldType.TEXT: frozenset({ColumnType.TEXT}),
+    FieldType.ID: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
+    FieldType.NUMBER: frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL}),
+    FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
+    FieldType.DATETIME: frozenset({ColumnType.DATE, ColumnType.DATETIME, ColumnType.DATETIME_TZ}),
+    FieldType.OBJECT: frozenset({ColumnType.JSON}),
+    FieldType.REFERENCE: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
+    FieldType.REFERENCES: frozenset({ColumnType.TEXT, ColumnType.INTEGER, ColumnType.JSON}),
+    FieldType.ANY: frozenset(ColumnType),
+}
+
+_OFFERS: dict[FieldType, AsType] = {
+    FieldType.TEXT: "string",
+    FieldType.ID: "string",
+    FieldType.NUMBER: "number",
+    FieldType.BOOLEAN: "boolean",
+    FieldType.DATETIME: "datetime",
+    FieldType.OBJECT: "object",
+}
+
+
+def fits(column: ColumnType, field: FieldType) -> bool:
+    """Whether every value of such a column may stand in such a field without `as`."""
+    return column in _FITS[field]
+
+
+def offer(column: ColumnType, field: FieldType) -> AsType | None:
+    """The `as` that could make the column fit the field, or None."""
+    if field is FieldType.DATETIME and column is not ColumnType.TEXT:
+        return None
+    if field is FieldType.OBJECT and column is not ColumnType.TEXT:
+        return None
+    return _OFFERS.get(field)
+
+
+# The type of a JSON value against the type of a field, row by row --------------------------------------------------
+
+
+def check_field(value: Any, field: FieldType) -> Any:
+    """The value as the field takes it. Raises Mismatch where it is of another type."""
+    match field:
+        case FieldType.ID:
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                raise Mismatch(value, "an id")
+            return str(value)
+        case FieldType.TEXT:
+            if not isinstance(value, str):
+                raise Mismatch(value, "text")
+        case FieldType.NUMBER:
+            if isinstance(value, bool) or not isinstance(value, int | float | orjson.Fragment):
+                raise Mismatch(value, "a number")
+        case FieldType.BOOLEAN:
+            if not isinstance(value, bool):
+                raise Mismatch(value, "a boolean")
+        case FieldType.DATETIME:
+            if not isinstance(value, str):
+                raise Mismatch(value, "a datetime")
+        case FieldType.OBJECT:
+            if not isinstance(value, dict):
+                raise Mismatch(value, "an object", "map an object of columns, or a JSON object with `as: object`")
+        case _:
+            pass
+    return value

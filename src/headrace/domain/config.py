@@ -1,0 +1,236 @@
+"""The configuration: sources, models, destinations, syncs, as YAML, API and database hold them.
+
+Shapes only. What depends on the destination's declaration or on the source's columns is `lint`'s matter.
+The settings of a destination are declared by the destination itself; here they are carried as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from headrace.domain.rules import Rule
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
+_SPAN = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def parse_span(text: object) -> timedelta:
+    """`15m`, `24h`, `90s`, `7d`, or whole seconds, as a timedelta. Raises ValueError with the mend."""
+    if isinstance(text, timedelta):
+        return text
+    if isinstance(text, int) and not isinstance(text, bool) and text > 0:
+        return timedelta(seconds=text)
+    found = _SPAN.match(str(text).strip())
+    if not found or int(found[1]) == 0:
+        raise ValueError("is no span of time: write for example 90s, 15m, 24h or 7d")
+    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+
+
+def write_span(span: timedelta) -> str:
+    """The shortest text that `parse_span` reads back."""
+    seconds = int(span.total_seconds())
+    for unit in ("d", "h", "m"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def is_name(text: str) -> bool:
+    """Whether something may be called so."""
+    return bool(_NAME.match(text))
+
+
+def _check_name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(
+            "is not a name: use letters, digits, dots, dashes and underscores, at most 100, a letter or digit first"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Span = Annotated[timedelta, BeforeValidator(parse_span), PlainSerializer(write_span, when_used="json")]
+
+
+class SecretRef(_Strict):
+    """Where a secret is kept: an environment variable, a file, or the workspace's vault. Never the secret itself."""
+
+    env: str | None = Field(default=None, description="Name of an environment variable (`.env` files are read).")
+    file: str | None = Field(default=None, description="Path of a file that holds the secret and nothing else.")
+    secret: str | None = Field(default=None, description="Name under which `headrace secret set NAME` keeps it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_literals(cls, raw: Any) -> Any:
+        if isinstance(raw, str):
+            raise ValueError(
+                "must not hold the secret itself. Write {env: NAME} or {file: PATH}, "
+                "or keep it with `headrace secret set NAME` and write {secret: NAME}"
+            )
+        return raw
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SecretRef:
+        if sum(one is not None for one in (self.env, self.file, self.secret)) != 1:
+            raise ValueError("needs exactly one of env, file, secret")
+        return self
+
+
+class FileSource(_Strict):
+    """A DuckDB or SQLite database file, or CSV or Parquet files (a path that may be a glob)."""
+
+    type: Literal["duckdb", "sqlite", "csv", "parquet"]
+    path: str = Field(min_length=1, description="Relative to the file that says it; a glob for csv and parquet.")
+    statement_timeout: Span = Field(default=timedelta(minutes=10), description="The longest a statement may take.")
+
+
+class PostgresSource(_Strict):
+    """A Postgres database: by url, or by host, port, database, user, password."""
+
+    type: Literal["postgres"]
+    url: SecretRef | None = None
+    host: str | None = None
+    port: int = 5432
+    database: str | None = None
+    user: str | None = None
+    password: SecretRef | None = None
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    statement_timeout: Span = Field(default=timedelta(minutes=10), description="The longest a statement may take.")
+
+    @model_validator(mode="after")
+    def _url_or_parts(self) -> PostgresSource:
+        if (self.url is None) == (self.host is None):
+            raise ValueError("needs either url, or host with database and user")
+        if self.host is not None and (self.database is None or self.user is None):
+            raise ValueError("with host also needs database and user")
+        return self
+
+
+SourceConfig = Annotated[FileSource | PostgresSource, Field(discriminator="type")]
+
+
+class ModelConfig(_Strict):
+    """A SELECT, a SQL file or a table of a source, with the column or columns that tell its rows apart."""
+
+    source: str
+    primary_key: list[str] = Field(min_length=1, description="One column, or a list of columns.")
+    sql: str | None = None
+    sql_file: str | None = Field(default=None, description="Relative to the file that says it.")
+    table: str | None = None
+    description: str | None = None
+
+    @field_validator("primary_key", mode="before")
+    @classmethod
+    def _one_or_many(cls, raw: Any) -> Any:
+        return [raw] if isinstance(raw, str) else raw
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ModelConfig:
+        given = [self.sql_file or self.sql, self.table]
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("needs exactly one of sql, sql_file, table")
+        return self
+
+
+class DestinationConfig(_Strict):
+    """A destination: its type, and settings that the type declares."""
+
+    type: str
+    settings: Mapping[str, Any]
+
+
+class MatchConfig(_Strict):
+    """By what a row finds its record: a column of the model against a field of the object."""
+
+    column: str
+    field: str
+
+
+class Guard(_Strict):
+    """How many removals a run may make before a person is asked."""
+
+    max_removed: int = Field(default=500, ge=0)
+    max_removed_percent: float = Field(default=15, ge=0, le=100)
+
+
+class Every(_Strict):
+    """A schedule by span: every 15m, 1h, 1d."""
+
+    every: Span
+
+
+class Cron(_Strict):
+    """A schedule by cron, in an IANA zone."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+def _kind_of_schedule(raw: Any) -> str | None:
+    if isinstance(raw, Every | Cron):
+        return type(raw).__name__.lower()
+    return next((kind for kind in ("every", "cron") if isinstance(raw, dict) and kind in raw), None)
+
+
+Schedule = Annotated[
+    Annotated[Every, Tag("every")] | Annotated[Cron, Tag("cron")],
+    Discriminator(
+        _kind_of_schedule,
+        custom_error_type="not_a_schedule",
+        custom_error_message="is no schedule. Write {every: 15m} or {cron: '0 * * * *', timezone: Europe/Berlin}",
+    ),
+]
+
+
+class SyncConfig(_Strict):
+    """A model's rows, delivered to one kind of record of a destination."""
+
+    id: Name | None = Field(default=None, description="Keeps the sync's memory when it is renamed. Default: its name.")
+    model: str
+    destination: str
+    type: str
+    object: str | None = None
+    mode: str | None = None
+    match: MatchConfig | None = None
+    fields: dict[str, Rule] = Field(default_factory=dict)
+    traits: dict[str, Rule] | None = None
+    event: Rule | None = None
+    timestamp: Rule | None = None
+    properties: dict[str, Rule] | None = None
+    parents: Literal["exact", "add"] = Field(default="exact", description="Send the mapped parents, or add them.")
+    removed: Literal["ignore", "clear", "delete"] = "ignore"
+    guard: Guard = Guard()
+    recheck_skipped_after: Span = timedelta(hours=24)
+    schedule: Schedule | None = None
+
+
+class WorkspaceConfig(_Strict):
+    """What belongs to the whole workspace."""
+
+    name: Name = "default"
+
+
+def sync_id(name: str, sync: SyncConfig) -> str:
+    """The identity that ledger and message ids are kept under."""
+    return sync.id or name

@@ -1,0 +1,232 @@
+"""Everything wrong with a sync, at once: its declaration against the destination's, its mapping against the columns.
+
+In: configuration and, where the source could be asked, the model's columns. Out: findings, in the order a person reads
+the sync. It asks nobody and changes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from zoneinfo import ZoneInfo
+
+from headrace.domain import rules as r
+from headrace.domain.coerce import AS_TYPE, Mismatch, check_field, fits, offer
+from headrace.domain.columns import Columns, ColumnType, column_named
+from headrace.domain.config import Cron, ModelConfig, SyncConfig
+from headrace.domain.errors import Finding
+from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the known names nearest to `name`, or lists them all where they are few."""
+    choices = list(known)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    if close:
+        return f" Did you mean {' or '.join(close)}?"
+    return f" There are: {', '.join(sorted(choices))}." if 0 < len(choices) <= 20 else ""
+
+
+def lint_model(name: str, model: ModelConfig, columns: Columns) -> Iterator[Finding]:
+    """The model's primary key against the columns that its source says it has."""
+    for key in model.primary_key:
+        if column_named(columns, key) is None:
+            message = f'The primary key of model "{name}" is "{key}", but the model has no such column.'
+            message += near(key, [column.name for column in columns])
+            yield Finding("column_missing", message, f"models.{name}.primary_key")
+
+
+def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Columns | None) -> Iterator[Finding]:
+    """All faults of a sync. `columns` None: the source was not asked, and what needs columns is left to the run."""
+    path = f"syncs.{name}"
+    sync_type = spec.sync_type(sync.type)
+    if sync_type is None:
+        known = [one.name for one in spec.sync_types]
+        message = f'{spec.title} has no sync type "{sync.type}".{near(sync.type, known)}'
+        yield Finding("unknown_value", message, f"{path}.type")
+        return
+    target = sync_type.object(sync.object) if sync.object else None
+    if target is None:
+        known = [one.name for one in sync_type.objects]
+        said = f'has no object "{sync.object}"' if sync.object else "needs an object"
+        message = f"Sync type {sync.type} {said}.{near(sync.object or '', known)}"
+        yield Finding("unknown_value" if sync.object else "field_required", message, f"{path}.object")
+        return
+    yield from _lint_choices(path, sync, target)
+    yield from _lint_sections(path, sync, sync_type)
+    yield from _lint_fields(path, sync, target, columns)
+    yield from _lint_required(path, sync, target)
+
+
+def _lint_choices(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
+    """Mode, match, removed rule, parents, schedule."""
+    modes = sorted(target.modes)
+    if sync.mode is None:
+        yield Finding("field_required", f"A mode is required: {', '.join(modes)}.", f"{path}.mode")
+    elif sync.mode not in target.modes:
+        message = f'There is no mode "{sync.mode}".{near(sync.mode, modes)}'
+        yield Finding("unknown_value", message, f"{path}.mode")
+    if sync.match is None:
+        message = "A match is required: {column: ..., field: ...}."
+        yield Finding("field_required", message, f"{path}.match")
+    elif (matching := target.matching(sync.match.field)) is None:
+        known = [one.field for one in target.matchings]
+        message = f'{target.title} can\'t be matched on "{sync.match.field}".{near(sync.match.field, known)}'
+        yield Finding("unknown_value", message, f"{path}.match.field")
+    elif sync.mode in target.modes and sync.mode not in matching.modes:
+        message = f'Matching on "{matching.field}" works in mode {" or ".join(sorted(matching.modes))} only.'
+        yield Finding("mode_not_allowed", message, f"{path}.match.field")
+    if sync.removed not in target.removed_rules:
+        message = f"Removed rows of {target.title} can't be answered with {sync.removed}: "
+        message += f"{' or '.join(sorted(target.removed_rules))}."
+        yield Finding("unknown_value", message, f"{path}.removed")
+    if isinstance(sync.schedule, Cron) and not _is_zone(sync.schedule.timezone):
+        message = f'"{sync.schedule.timezone}" is no IANA time zone. Write for example Europe/Berlin.'
+        yield Finding("unknown_value", message, f"{path}.schedule.timezone")
+
+
+def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec) -> Iterator[Finding]:
+    """Sections that belong to other sync types."""
+    for section in ("event", "timestamp", "properties", "traits"):
+        if getattr(sync, section) is not None:
+            hint = " Write traits under fields." if section == "traits" else ""
+            message = f'The section "{section}" does not belong to sync type {sync_type.name}.{hint}'
+            yield Finding("unknown_key", message, f"{path}.{section}")
+
+
+def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Columns | None) -> Iterator[Finding]:
+    if sync.match and columns is not None:
+        yield from _lint_match_column(f"{path}.match.column", sync, columns)
+    if not sync.fields:
+        yield Finding("field_required", "No field is mapped.", f"{path}.fields")
+    for name, rule in sync.fields.items():
+        here = f"{path}.fields.{name}"
+        spec = target.field(name)
+        if sync.match and name == sync.match.field and name in ("externalId", "id"):
+            message = f'"{name}" is what the sync matches on; it is sent by itself. Take it out of fields.'
+            yield Finding("field_twice", message, here)
+        elif spec is None:
+            known = [one.name for one in target.fields]
+            message = f'{target.title} has no field "{name}".{near(name, known)}'
+            if target.field("traits") is not None:
+                message += " A value of your own belongs inside traits."
+            yield Finding("unknown_field", message, here)
+        else:
+            yield from _lint_rule(here, rule, spec.type, columns, spec)
+
+
+def _lint_match_column(path: str, sync: SyncConfig, columns: Columns) -> Iterator[Finding]:
+    assert sync.match is not None
+    column = column_named(columns, sync.match.column)
+    if column is None:
+        yield _column_missing(path, sync.match.column, columns)
+    elif column.type not in (ColumnType.TEXT, ColumnType.INTEGER, ColumnType.DECIMAL):
+        message = f'Column "{column.name}" is {column.type} ({column.native}); a record is found by text or by a whole '
+        message += "number. Cast it in the model's SQL."
+        yield Finding("type_mismatch", message, path)
+
+
+def _lint_rule(
+    path: str, rule: r.Rule, wanted: FieldType, columns: Columns | None, spec: Field | None
+) -> Iterator[Finding]:
+    """One rule, and the rules inside it. `spec` is None inside an object, where every type is its own."""
+    if rule.by is not None and (spec is None or spec.refers_to is None):
+        yield Finding("unknown_key", '"by" belongs to references to other records only.', f"{path}.by")
+    if rule.timezone is not None and not _is_zone(rule.timezone):
+        message = f'"{rule.timezone}" is no IANA time zone. Write for example Europe/Berlin.'
+        yield Finding("unknown_value", message, f"{path}.timezone")
+    match rule:
+        case r.ColumnRule():
+            yield from _lint_column(path, rule, wanted, columns)
+        case r.StaticRule():
+            yield from _lint_static(path, rule, wanted)
+        case r.VariableRule():
+            if rule.variable not in r.VARIABLES:
+                message = f'There is no variable "{rule.variable}".{near(rule.variable, r.VARIABLES)}'
+                yield Finding("unknown_value", message, f"{path}.variable")
+            elif rule.as_ is None and wanted not in (FieldType.TEXT, FieldType.ANY, FieldType.DATETIME):
+                yield _mismatch(path, f'Variable "{rule.variable}" is text', wanted)
+        case r.TemplateRule():
+            message = "Template mappings (Liquid) are not there yet. Use column, static, variable, object or array."
+            yield Finding("template_error", message, path)
+        case r.ObjectRule():
+            if wanted not in (FieldType.OBJECT, FieldType.ANY):
+                yield _mismatch(path, "This is an object", wanted)
+            for key, inner in rule.object.items():
+                yield from _lint_rule(f"{path}.object.{key}", inner, FieldType.ANY, columns, None)
+        case r.ColumnsRule():
+            if wanted not in (FieldType.OBJECT, FieldType.ANY):
+                yield _mismatch(path, "This is an object of columns", wanted)
+            for name in rule.columns:
+                if columns is not None and column_named(columns, name) is None:
+                    yield _column_missing(f"{path}.columns", name, columns)
+        case r.ArrayRule():
+            if wanted not in (FieldType.REFERENCES, FieldType.ANY):
+                yield _mismatch(path, "This is a list", wanted)
+            for number, inner in enumerate(rule.array):
+                yield from _lint_rule(f"{path}.array.{number}", inner, FieldType.ANY, columns, None)
+
+
+def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Columns | None) -> Iterator[Finding]:
+    if rule.as_ is not None and wanted not in (FieldType.ANY, AS_TYPE[rule.as_]):
+        reference = wanted in (FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES) and rule.as_ in (
+            "string",
+            "integer",
+            "array",
+        )
+        if not reference:
+            yield _mismatch(path, f"With as: {rule.as_} this", wanted)
+            return
+    if columns is None:
+        return
+    column = column_named(columns, rule.column)
+    if column is None:
+        yield _column_missing(f"{path}.column", rule.column, columns)
+    elif rule.as_ is None and not fits(column.type, wanted):
+        mend = ""
+        if (as_ := offer(column.type, wanted)) is not None:
+            mend = f" Add `as: {as_}` to convert it."
+        if wanted is FieldType.OBJECT:
+            mend = f" Map an object of columns instead: {{object: {{{rule.column}: {{column: {rule.column}}}}}}}."
+            mend += " If the text holds a JSON object, add `as: object`." if column.type is ColumnType.TEXT else ""
+        said = f'Column "{column.name}" is {column.type} ({column.native})'
+        yield _mismatch(path, said, wanted, mend or " Cast it in the model's SQL.")
+
+
+def _lint_static(path: str, rule: r.StaticRule, wanted: FieldType) -> Iterator[Finding]:
+    if rule.static is None or rule.as_ is not None:
+        return
+    try:
+        check_field(rule.static, wanted)
+    except Mismatch as mismatch:
+        yield Finding("type_mismatch", f"The static value {mismatch}.", f"{path}.static")
+
+
+def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
+    """Fields that this mode and match need and nobody mapped: all of them, each with the destination's own words."""
+    mapped = set(sync.fields)
+    matched = sync.match.field if sync.match else None
+    if sync.mode in target.modes:
+        for spec in target.fields:
+            if Mode(sync.mode) in spec.required_for and spec.name not in mapped and spec.name != matched:
+                yield Finding("field_required", f'Required field: "{spec.name}".', f"{path}.fields.{spec.name}")
+    for rule in target.requirements:
+        if matched in rule.matches and not mapped.intersection(rule.any_of):
+            yield Finding(rule.code, rule.message, f"{path}.fields.{rule.any_of[0]}")
+
+
+def _column_missing(path: str, name: str, columns: Columns) -> Finding:
+    message = f'The model has no column "{name}".{near(name, [column.name for column in columns])}'
+    return Finding("column_missing", message, path)
+
+
+def _mismatch(path: str, said: str, wanted: FieldType, mend: str = "") -> Finding:
+    return Finding("type_mismatch", f"{said}, the field takes {wanted}.{mend}", path)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

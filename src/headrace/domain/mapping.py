@@ -1,0 +1,319 @@
+"""From a row to a record: the mapping rules of a sync, compiled once, run per row.
+
+In: a tuple of column values in the order of `Mapping.columns`. Out: a `Record` of typed fields, or every fault of the
+row at once. It never looks at the destination's answers and never sees a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from headrace.domain import rules as r
+from headrace.domain.coerce import Mismatch, check_field, conversion, natural
+from headrace.domain.columns import Column, Columns, ColumnType, column_named
+from headrace.domain.config import SyncConfig
+from headrace.domain.errors import Bug
+from headrace.domain.outcome import RowFault
+from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec
+
+Row = Sequence[Any]
+
+
+class _Skip:
+    """The value of a rule that is to be left out."""
+
+    def __repr__(self) -> str:
+        return "SKIP"
+
+
+SKIP = _Skip()
+Compute = Callable[[Row], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Ids of other records. `by` says whose: ours (`external_id`, to be looked up) or Vitally's (`vitally_id`)."""
+
+    kind: str
+    ids: tuple[str, ...]
+    by: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as the destination wants it: the value it is matched by, its plain fields, its references by field."""
+
+    match: str
+    values: dict[str, Any]
+    references: dict[str, Reference]
+
+
+class RowRefused(Exception):
+    """The row can't become a record. Every fault of it is in `faults`."""
+
+    def __init__(self, faults: Sequence[RowFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.message for fault in faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A sync's mapping, compiled against the columns its model has now."""
+
+    columns: Columns
+    """The columns it reads, each once, match first; rows come in this order."""
+    parent_columns: frozenset[str]
+    """Those that references are made from."""
+    parent_kinds: Dict[str, tuple[str, ...]]
+    """Kind of record -> plain columns that hold its external ids, one a row: what may be asked for in bulk."""
+    fingerprint: str
+    """Changes when the mapping does, never when only data or variables do."""
+    match: Column
+    _fields: tuple[tuple[Field, Compute, str], ...]
+    _object: ObjectSpec
+    _mode: Mode
+    _match_field: str
+
+    def match_value(self, row: Row) -> str:
+        """The value the row's record is found by, verbatim. Raises RowRefused where it is null or blank."""
+        value = row[0]
+        if value is None or not (text := str(value)).strip():
+            message = f'Column "{self.match.name}" is {"null" if value is None else "blank"}: '
+            message += f"the row has nothing to find its record by ({self._match_field})."
+            raise RowRefused([RowFault("match_value_missing", message, self._match_field)])
+        return text
+
+    def record(self, row: Row) -> Record:
+        """The row as a record. Raises RowRefused with every fault of the row."""
+        match = self.match_value(row)
+        faults: list[RowFault] = []
+        values, references = self._fill(row, faults)
+        faults += self._missing(values, references)
+        if faults:
+            raise RowRefused(faults)
+        return Record(match, values, references)
+
+    def last_record(self, row: Row, match: str) -> Record:
+        """A row of the ledger as the record it was sent as, as far as today's mapping still makes one of it."""
+        values, references = self._fill(row, [])
+        return Record(match, values, references)
+
+    def _fill(self, row: Row, faults: list[RowFault]) -> tuple[dict[str, Any], dict[str, Reference]]:
+        values: dict[str, Any] = {}
+        references: dict[str, Reference] = {}
+        for spec, compute, by in self._fields:
+            try:
+                value = compute(row)
+                if value is SKIP:
+                    continue
+                if spec.refers_to is not None:
+                    if value is None and spec.type is FieldType.REFERENCE:
+                        values[spec.name] = None
+                    elif ids := _ids(value, spec):
+                        references[spec.name] = Reference(
+                            spec.refers_to, ids, by, many=spec.type is FieldType.REFERENCES
+                        )
+                    continue
+                if value is not None:
+                    value = check_field(value, spec.type)
+            except Mismatch as mismatch:
+                path = ".".join((spec.name, *mismatch.path))
+                faults.append(RowFault("type_mismatch", f'Field "{path}": {mismatch}.', path))
+                continue
+            if spec.inside:
+                values.setdefault(spec.inside, {})[spec.name] = value
+            else:
+                values[spec.name] = value
+        return values, references
+
+    def _missing(self, values: Dict[str, Any], references: Dict[str, Reference]) -> list[RowFault]:
+        present = {self._match_field}
+        present.update(name for name, value in values.items() if value not in (None, ""))
+        present.update(references)
+        faults = [
+            RowFault("field_required", f'Required field "{spec.name}" is null or empty.', spec.name)
+            for spec in self._object.fields
+            if self._mode in spec.required_for and spec.name not in present
+        ]
+        for rule in self._object.requirements:
+            if self._match_field in rule.matches and not present.intersection(rule.any_of):
+                faults.append(RowFault(rule.code, rule.message, rule.any_of[0]))
+        return faults
+
+
+def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variables: Dict[str, Any]) -> Mapping:
+    """The sync's mapping as functions over a row.
+
+    `columns` are those the model has; `variables` the values of `domain.rules.VARIABLES` for this run.
+    The caller has linted the sync against the same columns: what lint would have found is a Bug here.
+    """
+    if sync.match is None or sync.mode is None:
+        raise Bug("a sync without match or mode reached the mapping")
+    compiler = _Compiler(columns, variables)
+    match = compiler.column(sync.match.column)
+    fields: list[tuple[Field, Compute, str]] = []
+    parents: list[str] = []
+    kinds: dict[str, tuple[str, ...]] = {}
+    for name, rule in (sync.fields | ({"traits": r.ObjectRule(object=sync.traits)} if sync.traits else {})).items():
+        field_spec = spec.field(name)
+        if field_spec is None:
+            raise Bug("a field that the object does not have reached the mapping", field=name)
+        compute = compiler.top(rule, field_spec)
+        fields.append((field_spec, compute, rule.by or "external_id"))
+        if field_spec.refers_to:
+            parents += [compiler.column(column).name for column in r.columns_read(rule)]
+            if isinstance(rule, r.ColumnRule) and (rule.by or "external_id") == "external_id":
+                column = compiler.column(rule.column)
+                if column.type in (ColumnType.TEXT, ColumnType.INTEGER):
+                    kinds[field_spec.refers_to] = (*kinds.get(field_spec.refers_to, ()), column.name)
+    # Fields that travel inside an object come last, so that the object is there.
+    fields.sort(key=lambda one: one[0].inside is not None)
+    return Mapping(
+        columns=tuple(compiler.read),
+        parent_columns=frozenset(parents),
+        parent_kinds=kinds,
+        fingerprint=fingerprint(sync),
+        match=match,
+        _fields=tuple(fields),
+        _object=spec,
+        _mode=Mode(sync.mode),
+        _match_field=sync.match.field,
+    )
+
+
+def fingerprint(sync: SyncConfig) -> str:
+    """Sixteen hex digits that change when what is sent for the same row could change."""
+    relevant = sync.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_unset=True,
+        include={"type", "object", "match", "fields", "traits", "event", "timestamp", "properties"},
+    )
+    return hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _ids(value: Any, spec: Field) -> tuple[str, ...]:
+    """The ids in a reference's value: a scalar is a list of one; text that is a JSON array is that array."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(orjson.JSONDecodeError):  # an id may begin with a bracket
+            value = orjson.loads(value)
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    for item in items:
+        if isinstance(item, bool | dict | list):
+            raise Mismatch(item, "an id")
+    ids = tuple(dict.fromkeys(str(item) for item in items if item is not None and str(item).strip()))
+    if spec.type is FieldType.REFERENCE and len(ids) > 1:
+        raise Mismatch(value, "one id", "this field holds one")
+    return ids
+
+
+@dataclass(slots=True)
+class _Compiler:
+    """Turns rules into functions and keeps the list of columns they read."""
+
+    available: Columns
+    variables: Dict[str, Any]
+    read: list[Column] = field(default_factory=list)
+
+    def column(self, name: str) -> Column:
+        found = column_named(self.available, name)
+        if found is None:
+            raise Bug("a column that the model does not have reached the mapping", column=name)
+        if found not in self.read:
+            self.read.append(found)
+        return found
+
+    def top(self, rule: r.Rule, spec: Field) -> Compute:
+        """A rule that is a field of the object: nulls are left out unless it says otherwise."""
+        if spec.refers_to is not None and isinstance(rule, r.ColumnRule):
+            return self._reference(rule)
+        compute = self._value(rule)
+        if (rule.null or "skip") == "skip":
+            return lambda row: SKIP if (value := compute(row)) is None else value
+        return compute
+
+    def _reference(self, rule: r.ColumnRule) -> Compute:
+        column = self.column(rule.column)
+        index = self.read.index(column)
+        read = natural(ColumnType.JSON) if column.type is ColumnType.JSON else lambda value: value
+        send_null = rule.null == "send"
+        return lambda row: (None if send_null else SKIP) if (value := row[index]) is None else read(value)
+
+    def _value(self, rule: r.Rule) -> Compute:
+        match rule:
+            case r.ColumnRule():
+                return self._column_value(rule)
+            case r.StaticRule():
+                constant = self._constant(rule.static, rule)
+                return lambda _row: constant
+            case r.VariableRule():
+                variable = self._constant(self.variables[rule.variable], rule)
+                return lambda _row: variable
+            case r.ObjectRule():
+                return self._object({key: (self._value(inner), inner.null) for key, inner in rule.object.items()})
+            case r.ColumnsRule():
+                each = {name: r.ColumnRule(column=name, empty_string=rule.empty_string) for name in rule.columns}
+                return self._object({name: (self._column_value(one), rule.null) for name, one in each.items()})
+            case r.ArrayRule():
+                return self._array([(self._value(inner), inner.null) for inner in rule.array])
+            case r.TemplateRule():
+                raise Bug("a template reached the mapping, which can't render one yet")
+            case _:
+                assert_never(rule)
+
+    def _column_value(self, rule: r.ColumnRule) -> Compute:
+        column = self.column(rule.column)
+        index = self.read.index(column)
+        zone = ZoneInfo(rule.timezone) if rule.timezone else None
+        convert = natural(column.type, zone)
+        if rule.as_ is not None:
+            # JSON and decimals are read first, so that `as` sees the value and not its spelling.
+            before = natural(column.type) if column.type is ColumnType.JSON else None
+            wanted = conversion(rule.as_, column.type, zone)
+            convert = (lambda value: wanted(before(value))) if before else wanted
+        if rule.empty_string == "null":
+            return lambda row: None if (value := row[index]) is None or value == "" else convert(value)
+        return lambda row: None if (value := row[index]) is None else convert(value)
+
+    def _constant(self, value: Any, rule: r.Rule) -> Any:
+        if value is None or rule.as_ is None:
+            return value
+        return conversion(rule.as_, None, ZoneInfo(rule.timezone) if rule.timezone else None)(value)
+
+    @staticmethod
+    def _object(parts: Dict[str, tuple[Compute, str | None]]) -> Compute:
+        items = [(key, compute, null == "skip") for key, (compute, null) in parts.items()]
+
+        def build(row: Row) -> dict[str, Any]:
+            built = {}
+            for key, compute, skips in items:
+                try:
+                    value = compute(row)
+                except Mismatch as mismatch:
+                    mismatch.path = (key, *mismatch.path)
+                    raise
+                if value is None and skips:
+                    continue
+                built[key] = value
+            return built
+
+        return build
+
+    @staticmethod
+    def _array(parts: Sequence[tuple[Compute, str | None]]) -> Compute:
+        items = [(compute, null == "skip") for compute, null in parts]
+
+        def build(row: Row) -> list[Any]:
+            values = ((compute(row), skips) for compute, skips in items)
+            return [value for value, skips in values if not (value is None and skips)]
+
+        return build

@@ -1,0 +1,149 @@
+"""What a destination declares: its sync types, objects, modes, ways to match, fields and rules, as plain data.
+
+Lint, coercion, the reference, the JSON Schema and the contract tests are all made from these values;
+none of them knows a vendor by name.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class Mode(StrEnum):
+    UPSERT = "upsert"
+    UPDATE = "update"
+    INSERT = "insert"
+
+
+MODE_HELP = {
+    Mode.UPSERT: "Creates the record where there is none, else updates it.",
+    Mode.UPDATE: "Updates existing records, never creates one; a row without a record is skipped.",
+    Mode.INSERT: "Creates records, never changes an existing one; a row that has a record is skipped.",
+}
+
+RemovedRule = Literal["ignore", "clear", "delete"]
+REMOVED_HELP: dict[RemovedRule, str] = {
+    "ignore": "The record is left alone.",
+    "clear": "The mapped fields and traits of the record are set to null.",
+    "delete": "The record is deleted.",
+}
+
+
+class FieldType(StrEnum):
+    """The kinds of value a field of a destination takes."""
+
+    TEXT = "text"
+    ID = "id"  # text; a whole number is its digits
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    OBJECT = "object"
+    REFERENCE = "reference"  # the id of one other record
+    REFERENCES = "references"  # a list of ids of other records
+    ANY = "any"  # inside an object: every type keeps its own
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an object, declared once for lint, coercion, reference and tests."""
+
+    name: str
+    type: FieldType
+    help: str
+    required_for: frozenset[Mode] = frozenset()
+    refers_to: str | None = None
+    """For references: the kind of record that the id names."""
+    clearable: bool = False
+    """Whether `removed: clear` sets it to null."""
+    create_only: bool = False
+    """Sent when a record is created, never when one is updated."""
+    inside: str | None = None
+    """The object field that it is sent in: `mrr` of an account travels inside `traits`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """One way to find a row's record."""
+
+    field: str
+    help: str
+    modes: frozenset[Mode]
+    is_field: bool = True
+    """False where the value only finds the record and is not written to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A rule over several fields: at least one of `any_of` must be mapped and not null. Only where `match` is used."""
+
+    any_of: tuple[str, ...]
+    matches: frozenset[str]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSpec:
+    """One kind of record that rows can become."""
+
+    name: str
+    title: str
+    help: str
+    fields: tuple[Field, ...]
+    modes: frozenset[Mode]
+    matchings: tuple[Matching, ...]
+    requirements: tuple[Requirement, ...] = ()
+    removed_rules: frozenset[RemovedRule] = frozenset({"ignore"})
+    rank: int = 0
+    """Where it stands in the order parents before children."""
+
+    def field(self, name: str) -> Field | None:
+        return next((one for one in self.fields if one.name == name), None)
+
+    def matching(self, name: str) -> Matching | None:
+        return next((one for one in self.matchings if one.field == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTypeSpec:
+    """One way of delivering: a set of objects under one credential."""
+
+    name: str
+    title: str
+    help: str
+    secret: str
+    """The secret setting that it needs."""
+    objects: tuple[ObjectSpec, ...]
+
+    def object(self, name: str) -> ObjectSpec | None:
+        return next((one for one in self.objects if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret setting: where a person finds it, in steps."""
+
+    name: str
+    title: str
+    steps: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSpec:
+    """A destination as data."""
+
+    type: str
+    title: str
+    help: str
+    settings: builtins.type[BaseModel]
+    secrets: tuple[Secret, ...]
+    sync_types: tuple[SyncTypeSpec, ...]
+
+    def sync_type(self, name: str) -> SyncTypeSpec | None:
+        return next((one for one in self.sync_types if one.name == name), None)

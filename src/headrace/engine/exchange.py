@@ -1,0 +1,214 @@
+"""Requests and answers, with everything that stands between them: the rate limit, retries, the record of every call.
+
+In: a request and who reads its answer. Out: what the reader made of it, after as many tries as it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from headrace.destinations import Destination, Learned, Retry, Settled, Stop
+from headrace.domain.errors import WorldError
+from headrace.domain.outcome import RowFault, RowOutcome, VerdictWord
+from headrace.domain.request import NoResponse, Request, Response
+from headrace.engine.ports import CallRecord, Clock
+from headrace.engine.recorder import Recorder
+from headrace.engine.retry import MOST_REFUSALS, MOST_TRIES, Health, RetryBudget, backoff_s
+from headrace.engine.throttle import Throttle, header_number
+from headrace.engine.transport import Transport
+
+Read = TypeVar("Read")
+
+MASK = "***"
+LARGEST_KEPT = 64 * 1024
+"""Bytes of a body that the record of a call keeps."""
+
+
+class RunStopped(WorldError):
+    """The run can't go on: credentials refused, nobody answers, everything fails alike."""
+
+
+class GaveUp(Exception):
+    """A request got no usable answer after all its tries: its row is owed."""
+
+    def __init__(self, fault: RowFault, call: int | None) -> None:
+        self.fault = fault
+        self.call = call
+        super().__init__(fault.message)
+
+
+class Unknown(Exception):
+    """A request that must not be repeated blindly was sent and got no answer."""
+
+    def __init__(self, reason: str, call: int) -> None:
+        self.reason = reason
+        self.call = call
+        super().__init__(reason)
+
+
+class Cancelled(Exception):
+    """The run was told to stop sending."""
+
+
+class Exchange:
+    """Sends requests of one destination for one run."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        transport: Transport,
+        throttles: Callable[[str], Throttle],
+        recorder: Recorder,
+        clock: Clock,
+        stop: asyncio.Event,
+    ) -> None:
+        self._destination = destination
+        self._transport = transport
+        self._throttles = throttles
+        self._recorder = recorder
+        self._clock = clock
+        self._stop = stop
+        self._budget = RetryBudget(clock)
+        self.health = Health(clock)
+        self._chance = random.Random()
+
+    async def ask(
+        self,
+        request: Request,
+        keys: Sequence[str],
+        read: Callable[[Response | NoResponse], Read | Retry | Stop],
+        *,
+        once: bool = False,
+    ) -> tuple[Read, int]:
+        """Sends until `read` makes something of the answer. Returns that, and the number of the last call.
+
+        `once` marks a create: an unknown outcome raises Unknown instead of being repeated. Raises GaveUp when tries or
+        budget end, RunStopped when the run can't go on, Cancelled when it was told to end.
+        """
+        attempt = refusals = 0
+        self._budget.first_send()
+        while True:
+            attempt += 1
+            number, answer, verdict = await self._try(request, keys, read, attempt + refusals)
+            if isinstance(verdict, Stop):
+                raise RunStopped(verdict.message, code=verdict.code)
+            if not isinstance(verdict, Retry):
+                if isinstance(answer, Response):
+                    self.health.good()
+                return verdict, number
+            if verdict.pause:
+                attempt -= 1
+                refusals += 1
+            elif self.health.failed(attempt, reached=isinstance(answer, Response) or answer.sent):
+                raise RunStopped(self._down(request, verdict.why), code="destination_unavailable")
+            if once and isinstance(answer, NoResponse) and answer.sent:
+                raise Unknown(verdict.why, number)
+            if attempt >= MOST_TRIES or refusals >= MOST_REFUSALS:
+                code = "rate_limited" if verdict.pause else "destination_unavailable"
+                message = f"No usable answer after {attempt + refusals} tries, the last: {verdict.why}. "
+                message += "The row is planned again on the next run."
+                raise GaveUp(RowFault(code, message), number)
+            if verdict.pause:
+                continue  # the throttle holds everyone until the floor has passed
+            await self._pause(backoff_s(attempt, verdict.floor_s, self._chance))
+            while (wait := self._budget.take()) > 0:
+                await self._pause(wait)
+
+    async def _try(
+        self,
+        request: Request,
+        keys: Sequence[str],
+        read: Callable[[Response | NoResponse], Read | Retry | Stop],
+        attempt: int,
+    ) -> tuple[int, Response | NoResponse, Read | Retry | Stop]:
+        throttle = self._throttles(request.api)
+        slot, waited = await throttle.acquire()
+        if self._stop.is_set():
+            throttle.answered(slot, remaining=None, reset_s=None, refused=False)
+            raise Cancelled
+        number = self._recorder.next_number()
+        at, started = self._clock.now(), self._clock.monotonic()
+        limits = self._destination.limits(request.api)
+        answer: Response | NoResponse = NoResponse("the run ended before an answer came", sent=True)
+        verdict: Read | Retry | Stop = Retry("the run ended before an answer came")
+        try:
+            answer = await self._transport.send(request, self._destination.authorize, limits.timeout_s)
+            verdict = read(answer)
+        finally:
+            took = self._clock.monotonic() - started
+            headers = answer.headers if isinstance(answer, Response) else {}
+            remaining = header_number(headers.get("ratelimit-remaining"))
+            throttle.answered(
+                slot,
+                remaining=int(remaining) if remaining is not None else None,
+                reset_s=verdict.floor_s
+                if isinstance(verdict, Retry) and verdict.floor_s
+                else header_number(headers.get("ratelimit-reset")),
+                refused=isinstance(verdict, Retry) and verdict.pause,
+            )
+            word, reason = describe(verdict, answer)
+            self._recorder.call(
+                CallRecord(
+                    number=number,
+                    at=at,
+                    api=request.api,
+                    purpose=request.purpose,
+                    method=request.method,
+                    url=request.url,
+                    request_headers={
+                        **request.headers,
+                        **dict.fromkeys(self._destination.authorize(request.api), MASK),
+                    },
+                    request_body=request.body[:LARGEST_KEPT] if request.body is not None else None,
+                    status=answer.status if isinstance(answer, Response) else None,
+                    response_headers=headers if isinstance(answer, Response) else None,
+                    response_body=answer.body[:LARGEST_KEPT] if isinstance(answer, Response) else None,
+                    duration_ms=took * 1000,
+                    waited_ms=waited * 1000,
+                    attempt=attempt,
+                    verdict=word,
+                    reason=reason,
+                    keys=keys,
+                )
+            )
+        return number, answer, verdict
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps, or raises Cancelled as soon as the run is told to end."""
+        deadline = self._clock.monotonic() + seconds
+        while (left := deadline - self._clock.monotonic()) > 0:
+            if self._stop.is_set():
+                raise Cancelled
+            await self._clock.sleep(min(left, 0.5))
+        if self._stop.is_set():
+            raise Cancelled
+
+    def _down(self, request: Request, why: str) -> str:
+        host = "/".join(request.url.split("/")[:3])
+        if self.health.answered:
+            return f"{host} answers nothing usable: {why}. Nothing is lost: run again when it is back."
+        return (
+            f"{host} can't be reached: {why}. Check the destination's region, subdomain and rest_url, and that this "
+            "machine may reach it. Nothing is lost: run again then."
+        )
+
+
+def describe(verdict: object, answer: Response | NoResponse) -> tuple[VerdictWord, str]:
+    """The word and the reason that the record of a call keeps."""
+    match verdict:
+        case Settled(outcome=RowOutcome.DELIVERED):
+            return VerdictWord.DELIVERED, "acknowledged"
+        case Settled(fault=RowFault(message=message)):
+            return VerdictWord.ROW_FAULT, message
+        case Learned(why=why):
+            return VerdictWord.LEARNED, why
+        case Stop(message=message):
+            return VerdictWord.STOP, message
+        case Retry(why=why):
+            unknown = isinstance(answer, NoResponse) and answer.sent
+            return (VerdictWord.UNKNOWN if unknown else VerdictWord.RETRY), why
+        case _:
+            return VerdictWord.LEARNED, "read"

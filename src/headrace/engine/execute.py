@@ -1,0 +1,223 @@
+"""The plan's second reader: does what was planned, row by row, several at once, until every row has one outcome.
+
+In: planned rows. Out: outcomes and calls in the record. It knows no vendor: the destination says what to send and what
+an answer means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from headrace.destinations import Destination, Known, NeedParents, Send, Settled, Task
+from headrace.destinations import Learned as LearnedVerdict
+from headrace.domain.errors import Bug, HeadraceError
+from headrace.domain.mapping import Mapping, Record, RowRefused
+from headrace.domain.outcome import Change, RowFault, RowOutcome
+from headrace.domain.plan import Operation, PlannedRow, operations_for
+from headrace.domain.request import NoResponse, Response
+from headrace.domain.spec import Mode, RemovedRule
+from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, Unknown
+from headrace.engine.lookups import LISTING_PAYS_FROM, Existing, Lookups
+from headrace.engine.planner import Plan
+from headrace.engine.ports import OutcomeRecord
+from headrace.engine.recorder import Recorder
+
+MOST_STEPS = 16
+"""A row that needs more exchanges than this is going round in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a sync does with a row: its mapping, mode, removed-rule, object and match field."""
+
+    mapping: Mapping
+    mode: Mode
+    removed: RemovedRule
+    kind: str
+    match_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a row ended, and the number of the call that decided."""
+
+    outcome: RowOutcome
+    fault: RowFault | None = None
+    call: int | None = None
+
+
+class Executor:
+    """Delivers the rows of one plan."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        destination: Destination,
+        exchange: Exchange,
+        lookups: Lookups,
+        recorder: Recorder,
+        stop: asyncio.Event,
+    ) -> None:
+        self._delivery = delivery
+        self._destination = destination
+        self._exchange = exchange
+        self._lookups = lookups
+        self._recorder = recorder
+        self._existing = Existing()
+        self._stop = stop
+        self.failure: HeadraceError | None = None
+
+    async def run(self, rows: Iterator[PlannedRow], concurrency: int) -> None:
+        """Delivers all rows, or as many as there are until `stop` is set or the run can't go on.
+
+        What stopped it is in `failure`; rows that were not reached are recorded as owed.
+        """
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(self._work(rows))
+        for row in rows:
+            self._settle(row, _End(RowOutcome.OWED))
+        self._recorder.flush()
+
+    async def list_first(self, plan: Plan) -> None:
+        """Lists existing records, and parents, where that is cheaper than asking for them one by one."""
+        delivery = self._delivery
+        asks = delivery.mode is not Mode.UPDATE or delivery.match_field == "email"
+        try:
+            if asks and delivery.match_field != "id" and plan.counts.added >= LISTING_PAYS_FROM:
+                wanted = plan.match_values(Change.ADDED)
+                if len(wanted) >= LISTING_PAYS_FROM:
+                    self._existing = await self._lookups.list_existing(delivery.kind, wanted, delivery.match_field)
+            for kind, columns in delivery.mapping.parent_kinds.items():
+                if wanted := [one for column in columns for one in plan.distinct(column)]:
+                    await self._lookups.prime(kind, wanted)
+        except RunStopped as stopped:
+            self._halt(stopped)
+        except (GaveUp, Cancelled):
+            return  # a listing only saves requests; without it every row asks for itself
+
+    async def _work(self, rows: Iterator[PlannedRow]) -> None:
+        for row in rows:
+            if self._stop.is_set():
+                self._settle(row, _End(RowOutcome.OWED))
+                return
+            try:
+                end = await self._deliver(row)
+            except Cancelled:
+                end = _End(RowOutcome.OWED)
+            except RunStopped as stopped:
+                self._halt(stopped)
+                end = _End(RowOutcome.OWED, RowFault(stopped.code, stopped.message))
+            self._settle(row, end)
+
+    def _halt(self, failure: HeadraceError) -> None:
+        self.failure = self.failure or failure
+        self._stop.set()
+
+    async def _deliver(self, row: PlannedRow) -> _End:
+        if row.fault is not None:
+            return _End(RowOutcome.INVALID, row.fault)
+        try:
+            record = self._delivery.mapping.record(row.values) if row.values is not None else None
+        except RowRefused as refused:
+            first = refused.faults[0]
+            return _End(RowOutcome.INVALID, RowFault(first.code, str(refused), first.field))
+        operations = operations_for(row, record.match if record else None, self._delivery.mode, self._delivery.removed)
+        end = _End(RowOutcome.DELIVERED)
+        for operation in operations:
+            end = await self._perform(operation, self._record_for(operation, row, record), row.key)
+            if end.outcome is not RowOutcome.DELIVERED and operation is not operations[-1]:
+                if end.outcome is RowOutcome.SKIPPED:
+                    continue  # the old record is not there to be cleared
+                return end
+        return end
+
+    def _record_for(self, operation: Operation, row: PlannedRow, record: Record | None) -> Record | None:
+        if operation.kind in ("clear", "delete"):
+            return self._delivery.mapping.last_record(row.old, operation.match) if row.old is not None else None
+        return record
+
+    async def _perform(self, operation: Operation, record: Record | None, key: str) -> _End:
+        task = Task(operation, record, key)
+        known = self._first_known(operation)
+        call: int | None = None
+        for _ in range(MOST_STEPS):
+            step = self._destination.next_step(task, known)
+            if isinstance(step, Settled):
+                return self._ended(task, step, call)
+            try:
+                if isinstance(step, NeedParents):
+                    parents = await self._lookups.parents(step.references, key)
+                    if isinstance(parents, RowFault):
+                        return _End(RowOutcome.REJECTED, parents)
+                    known = known.but(parents={**known.parents, **parents})
+                    continue
+                verdict, call = await self._send(task, known, step)
+            except GaveUp as gave_up:
+                return _End(RowOutcome.OWED, gave_up.fault, gave_up.call or call)
+            except Unknown as unknown:
+                known, call = known.but(exists=None, unknown_outcome=True), unknown.call
+                continue
+            if isinstance(verdict, Settled):
+                return self._ended(task, verdict, call)
+            for kind, external_id in verdict.forget:
+                self._lookups.forget(kind, external_id)
+            known = verdict.known
+        raise Bug("a row went round in circles", key=key, operation=operation.kind)
+
+    def _first_known(self, operation: Operation) -> Known:
+        exists = self._existing.exists(operation.match) if operation.kind not in ("clear", "delete") else None
+        return Known(exists=exists, record_id=self._existing.ids.get(operation.match))
+
+    async def _send(self, task: Task, known: Known, step: Send) -> tuple[Settled | LearnedVerdict, int]:
+        def read(answer: Response | NoResponse) -> object:
+            return self._destination.judge(task, known, step.request, answer)
+
+        verdict, call = await self._exchange.ask(step.request, [task.key], read, once=step.creates)
+        assert isinstance(verdict, Settled | LearnedVerdict)
+        return verdict, call
+
+    def _ended(self, task: Task, settled: Settled, call: int | None) -> _End:
+        if settled.record_id and self._delivery.match_field == "externalId":
+            if task.operation.kind == "delete":
+                self._lookups.forget(self._delivery.kind, task.operation.match)
+            else:
+                self._lookups.remember(self._delivery.kind, task.operation.match, settled.record_id)
+        fault = settled.fault
+        if settled.outcome is RowOutcome.REJECTED and fault is not None:
+            any_delivered = self._recorder.counts.delivered > 0
+            if self._exchange.health.row_refused(fault.theirs or fault.message, any_delivered=any_delivered):
+                message = f"The first rows of the run were all refused alike: {fault.message} "
+                message += "The rest was not tried: mend the mapping or the destination, and run again."
+                self._halt(RunStopped(message, code=fault.code))
+        return _End(settled.outcome, fault, call)
+
+    def _settle(self, row: PlannedRow, end: _End) -> None:
+        fault = end.fault
+        self._recorder.outcome(
+            OutcomeRecord(
+                key=row.key,
+                position=row.position,
+                change=row.change,
+                operation=self._delivery.removed if row.change is Change.REMOVED else self._delivery.mode.value,
+                outcome=end.outcome,
+                code=fault.code if fault else None,
+                field=fault.field if fault else None,
+                message=fault.message if fault else None,
+                theirs=fault.theirs if fault else None,
+                call=end.call,
+            )
+        )
+
+
+async def watch(stop: asyncio.Event, asked: Callable[[], bool], tick: Callable[[], None], every_s: float) -> None:
+    """Looks now and then whether somebody asked the run to end, and shows its progress. Ends when cancelled."""
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(every_s)
+            tick()
+            if not stop.is_set() and asked():
+                stop.set()

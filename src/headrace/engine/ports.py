@@ -1,0 +1,113 @@
+"""What the engine needs of the world: a clock, a place for what happened, a memory of look-ups, a word from outside.
+
+The store implements the ports that remember; tests bring small real ones of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from headrace.domain.outcome import Change, Counts, RowOutcome, VerdictWord
+
+
+class Clock(Protocol):
+    """Time as an argument, so that no test sleeps."""
+
+    def now(self) -> datetime:
+        """The present instant: aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One HTTP exchange, secrets already masked. Every try is a call of its own.
+
+    `number` counts from 1 within the run. `status` and what follows it are None when no answer came; `reason` says why
+    the verdict is what it is. `keys` are the rows this call carried or was made for.
+    """
+
+    number: int
+    at: datetime
+    api: str
+    purpose: str
+    method: str
+    url: str
+    request_headers: Mapping[str, str]
+    request_body: bytes | None
+    status: int | None
+    response_headers: Mapping[str, str] | None
+    response_body: bytes | None
+    duration_ms: float
+    waited_ms: float
+    attempt: int
+    verdict: VerdictWord
+    reason: str
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """What became of one planned row.
+
+    `position` is the row's place in the plan, by which the ledger folds it; None for a row without a usable key.
+    `call` is the number of the call that decided, None where none was made.
+    """
+
+    key: str
+    position: int | None
+    change: Change | None
+    operation: str
+    outcome: RowOutcome
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+    theirs: str | None = None
+    call: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Vitally's own id of a record that we know by its external id; `vitally_id` None means: forget it."""
+
+    kind: str
+    external_id: str
+    vitally_id: str | None
+
+
+class RunLog(Protocol):
+    """The durable record of one run: calls, outcomes, what was learned, and what a person asked meanwhile."""
+
+    def append(
+        self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
+    ) -> None:
+        """Writes one group in one transaction; durable against kill -9 and loss of power when it returns."""
+        ...
+
+    def progress(self, counts: Counts) -> None:
+        """The latest numbers, for whoever watches from another process."""
+        ...
+
+    def cancel_requested(self) -> bool: ...
+
+
+class Acknowledgements(Protocol):
+    """What earlier groups of a run recorded, for the fold."""
+
+    def since(self, run_id: int, sequence: int) -> Iterable[Sequence[tuple[int, int, str, str | None]]]:
+        """Batches of (sequence, position, outcome, code) in order, later than `sequence`, rows with a position only."""
+        ...
+
+
+class Identities(Protocol):
+    """The memory of look-ups of one destination: external id -> Vitally id, by kind of record."""
+
+    def known(self, kind: str, external_ids: Sequence[str]) -> dict[str, str]: ...

@@ -1,0 +1,86 @@
+"""What happened becomes durable: calls and outcomes in groups closed at 64 or after 20 ms, whichever is first.
+
+The group is written on the loop itself, about a millisecond: so the queue between sender and log can't grow, and a
+crash re-sends at most what was in flight and one group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from headrace.domain.outcome import Counts, RowOutcome
+from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, RunLog
+
+GROUP = 64
+GROUP_S = 0.020
+
+
+class Recorder:
+    """Collects what one run did and keeps its counts. The first failure to write is raised to whoever adds next."""
+
+    def __init__(self, log: RunLog, counts: Counts) -> None:
+        self.counts = counts
+        self._log = log
+        self._calls: list[CallRecord] = []
+        self._outcomes: list[OutcomeRecord] = []
+        self._learned: list[Learned] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: BaseException | None = None
+        self._number = 0
+
+    def next_number(self) -> int:
+        self._number += 1
+        self.counts.requests += 1
+        return self._number
+
+    def call(self, call: CallRecord) -> None:
+        self._calls.append(call)
+        self._due()
+
+    def learned(self, learned: Learned) -> None:
+        self._learned.append(learned)
+
+    def outcome(self, outcome: OutcomeRecord, *, counted: bool = True) -> None:
+        """`counted` False for rows that the plan has counted already (no usable primary key)."""
+        if counted:
+            match outcome.outcome:
+                case RowOutcome.DELIVERED:
+                    self.counts.delivered += 1
+                case RowOutcome.SKIPPED:
+                    self.counts.skipped += 1
+                case RowOutcome.INVALID:
+                    self.counts.invalid += 1
+                case RowOutcome.REJECTED:
+                    self.counts.rejected += 1
+                case RowOutcome.OWED:
+                    self.counts.owed += 1
+        self._outcomes.append(outcome)
+        self._due()
+
+    def _due(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if len(self._calls) >= GROUP or len(self._outcomes) >= 8 * GROUP:
+            self.flush()
+        elif self._timer is None:
+            try:
+                self._timer = asyncio.get_running_loop().call_later(GROUP_S, self._on_time)
+            except RuntimeError:
+                return  # outside a loop the caller flushes
+
+    def _on_time(self) -> None:
+        self._timer = None
+        try:
+            self.flush()
+        except BaseException as error:  # noqa: BLE001 - kept for the next caller: a timer has nobody to raise to
+            self._failure = error
+
+    def flush(self) -> None:
+        """Writes what is waiting. Raises what the store raises; nothing is lost from memory then."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not (self._calls or self._outcomes or self._learned):
+            return
+        self._log.append(self._calls, self._outcomes, self._learned)
+        self._calls, self._outcomes, self._learned = [], [], []

@@ -1,0 +1,378 @@
+"""One run of one sync, from the fold of what an earlier one left to the fold of its own.
+
+Fold and re-plan is the only recovery: a run that was cut is not resumed, it is planned again over what it acknowledged.
+The caller holds the sync's lock for the whole of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from headrace.destinations import Destination
+from headrace.domain.coerce import iso
+from headrace.domain.columns import Columns
+from headrace.domain.config import ModelConfig, SyncConfig
+from headrace.domain.errors import Bug, HeadraceError, UserError
+from headrace.domain.events import (
+    RecordsListed,
+    RowsRead,
+    RunEvent,
+    RunHeld,
+    RunPlanned,
+    RunProgressed,
+    StageStarted,
+)
+from headrace.domain.lint import lint_model, lint_sync
+from headrace.domain.mapping import Mapping as RowMapping
+from headrace.domain.mapping import compile_mapping
+from headrace.domain.outcome import Counts, RowOutcome, RunStatus
+from headrace.domain.plan import Hold
+from headrace.domain.spec import Mode, ObjectSpec
+from headrace.engine.exchange import Exchange
+from headrace.engine.execute import Delivery, Executor, watch
+from headrace.engine.extract import Extraction, prove_columns
+from headrace.engine.ledger import Ledger, connect
+from headrace.engine.lookups import Lookups
+from headrace.engine.planner import Plan, Planner, PlanOptions
+from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
+from headrace.engine.recorder import Recorder
+from headrace.engine.throttle import Throttle
+from headrace.engine.transport import HttpTransport
+from headrace.sources import Query, Source
+
+Emit = Callable[[RunEvent], None]
+PROGRESS_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a person wants this run. `approved`: the removals of the held plan were approved."""
+
+    full_resync: bool = False
+    reset_cdc: bool = False
+    keys: tuple[str, ...] | None = None
+    approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the engine keeps its files."""
+
+    ledger: str
+    planned: str
+    held: str
+    limits: str
+    temporary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything a run of one sync needs to know. Nothing in it is a secret."""
+
+    sync_name: str
+    sync: SyncConfig
+    model_name: str
+    model: ModelConfig
+    source: Source
+    destination: Destination
+    target: ObjectSpec
+    paths: Paths
+    workspace_name: str
+    memory_limit_mb: int
+    options: RunOptions = field(default_factory=RunOptions)
+
+    @property
+    def query(self) -> Query:
+        return Query(sql=self.model.sql, table=self.model.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """The ports that remember, for one run."""
+
+    log: RunLog
+    acknowledgements: Acknowledgements
+    identities: Identities
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run ended. `error` is what failed it, `hold` why it waits for a person."""
+
+    status: RunStatus
+    counts: Counts
+    error: HeadraceError | None = None
+    hold: Hold | None = None
+
+
+def prepare(job: Job, run_id: int, started_at: datetime) -> tuple[RowMapping, Extraction, Columns]:
+    """The sync's mapping, compiled against the columns its model has now.
+
+    Raises UserError with the first finding (`column_missing`, ...) when sync and model no longer fit, and SourceError.
+    """
+    columns = job.source.columns(job.query)
+    findings = [*lint_model(job.model_name, job.model, columns)]
+    findings += [one for one in lint_sync(job.sync_name, job.sync, job.destination.spec, columns) if not one.warning]
+    if findings:
+        more = f" (and {len(findings) - 1} more; `headrace check` lists them)" if len(findings) > 1 else ""
+        raise UserError(f'Sync "{job.sync_name}": {findings[0].message}{more}', code=findings[0].code)
+    variables: Mapping[str, object] = {
+        "run.id": run_id,
+        "run.started_at": iso(started_at),
+        "sync.name": job.sync_name,
+        "model.name": job.model_name,
+        "workspace.name": job.workspace_name,
+    }
+    mapping = compile_mapping(job.sync, job.target, columns, variables)
+    key = prove_columns(columns, job.model.primary_key)
+    return mapping, Extraction(job.query, key, mapping.columns, mapping.match), columns
+
+
+def plan_options(job: Job) -> PlanOptions:
+    """What the plan is made under."""
+    skip_code = {Mode.UPDATE: "record_not_found", Mode.INSERT: "record_exists"}.get(Mode(job.sync.mode or "upsert"))
+    return PlanOptions(
+        removed=job.sync.removed,
+        guard=job.sync.guard,
+        recheck_skipped_after=job.sync.recheck_skipped_after,
+        skip_code=skip_code,
+        full_resync=job.options.full_resync,
+        keys=job.options.keys,
+    )
+
+
+def fold_left_over(job: Job, acknowledgements: Acknowledgements) -> int | None:
+    """Folds what an earlier run acknowledged and did not fold. Returns the rows, None where nothing was left."""
+    if not os.path.exists(job.paths.planned):
+        return None
+    con = connect(job.memory_limit_mb, job.paths.temporary)
+    try:
+        ledger = Ledger(con, job.paths.ledger)
+        ledger.attach(write=True)
+        return ledger.fold(job.paths.planned, acknowledgements)
+    finally:
+        con.close()
+
+
+class Run:
+    """A run under way. `stop` asks it to end: it stops sending, keeps what was acknowledged, and folds."""
+
+    def __init__(self, run_id: int, job: Job, memory: Remembering, clock: Clock, emit: Emit) -> None:
+        self._id = run_id
+        self._job = job
+        self._memory = memory
+        self._clock = clock
+        self._emit = emit
+        self._counts = Counts()
+        self._interrupted = False
+        self._stop: asyncio.Event | None = None
+        self._planner: Planner | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers so far."""
+        return self._counts
+
+    def interrupt(self) -> None:
+        """Ctrl-C: like a cancel, but the run ends as interrupted. Callable from a signal handler on the loop."""
+        self._interrupted = True
+        if self._stop is not None:
+            self._stop.set()
+
+    async def go(self) -> RunResult:
+        """Does the whole of it. Every HeadraceError becomes a failed run; only a Bug or worse gets out."""
+        self._stop = asyncio.Event()
+        if self._interrupted:
+            self._stop.set()
+        started = self._clock.monotonic()
+        try:
+            return await self._go(started)
+        except Bug:
+            raise
+        except HeadraceError as error:
+            return RunResult(RunStatus.FAILED, self._counts, error)
+        except ExceptionGroup as group:
+            first = _first(group)
+            if isinstance(first, Bug) or not isinstance(first, HeadraceError):
+                raise first from group
+            return RunResult(RunStatus.FAILED, self._counts, first)
+
+    async def _go(self, started: float) -> RunResult:
+        job, stop = self._job, self._stop
+        assert stop is not None
+        self._emit(StageStarted("fold"))
+        await asyncio.to_thread(fold_left_over, job, self._memory.acknowledgements)
+        self._emit(StageStarted("read"))
+        mapping, extraction, _ = await asyncio.to_thread(prepare, job, self._id, self._clock.now())
+        plan = await self._make_plan(mapping, extraction)
+        if plan is None or stop.is_set():
+            if plan is not None:
+                plan.close()
+            _discard(job.paths.planned)
+            return RunResult(self._ended_status(), self._counts)
+        try:
+            self._counts = plan.counts
+            self._emit(RunPlanned(plan.counts, plan.to_send, plan.notes))
+            if (held := self._held(plan)) is not None:
+                plan.close()
+                _discard(job.paths.planned)
+                return held
+            recorder = Recorder(self._memory.log, plan.counts)
+            self._record_unusable(plan, recorder)
+            failure: HeadraceError | None = None
+            if plan.to_send and not job.options.reset_cdc:
+                self._emit(StageStarted("send"))
+                failure = await self._send(plan, mapping, recorder, started)
+            recorder.flush()
+        finally:
+            plan.close()
+        if plan.must_fold:
+            await asyncio.to_thread(fold_left_over, job, self._memory.acknowledgements)
+        else:
+            _discard(job.paths.planned)
+        _discard(job.paths.held)
+        if failure is not None:
+            return RunResult(RunStatus.FAILED, plan.counts, failure)
+        return RunResult(self._ended_status(), plan.counts)
+
+    def _ended_status(self) -> RunStatus:
+        assert self._stop is not None
+        if self._interrupted:
+            return RunStatus.INTERRUPTED
+        if self._stop.is_set():
+            return RunStatus.CANCELLED
+        troubled = self._counts.rejected or self._counts.invalid or self._counts.owed
+        return RunStatus.SUCCEEDED_WITH_REJECTIONS if troubled else RunStatus.SUCCEEDED
+
+    async def _make_plan(self, mapping: RowMapping, extraction: Extraction) -> Plan | None:
+        """The plan, or None where the run was told to end meanwhile."""
+        job, stop = self._job, self._stop
+        assert stop is not None
+        planner = Planner(
+            job.source,
+            extraction,
+            mapping,
+            job.paths.ledger,
+            plan_options(job),
+            memory_limit_mb=job.memory_limit_mb,
+            temp_directory=job.paths.temporary,
+            counted=lambda rows: self._emit(RowsRead(rows)),
+        )
+        _discard(job.paths.planned)
+        making = asyncio.create_task(
+            asyncio.to_thread(planner.make, self._id, job.paths.planned, baseline=job.options.reset_cdc)
+        )
+        stopping = asyncio.create_task(stop.wait())
+        watching = asyncio.create_task(watch(stop, self._memory.log.cancel_requested, lambda: None, 0.5))
+        try:
+            await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                return making.result()
+            planner.interrupt()
+            with suppress(HeadraceError):
+                return await making
+            return None
+        finally:
+            stopping.cancel()
+            watching.cancel()
+
+    def _held(self, plan: Plan) -> RunResult | None:
+        if plan.hold is None:
+            return None
+        if self._job.options.approved:
+            unseen = plan.removals_not_in(self._job.paths.held)
+            if unseen == 0:
+                return None
+            message = f"{plan.hold.message} {unseen:,} of them were not among those that were approved."
+            hold = Hold(plan.hold.removed, plan.hold.known, message)
+        else:
+            hold = plan.hold
+        plan.keep_removals(self._job.paths.held)
+        self._emit(RunHeld(self._id, hold.message))
+        return RunResult(RunStatus.HELD, plan.counts, hold=hold)
+
+    def _record_unusable(self, plan: Plan, recorder: Recorder) -> None:
+        """Rows without a usable primary key: each gets its outcome, none is sent."""
+        key = ", ".join(self._job.model.primary_key)
+        messages = {
+            "primary_key_null": f"The primary key ({key}) is null or blank, so the row can't be told from others.",
+            "primary_key_duplicate": f"The primary key ({key}) of the row stands in several rows; none is sent.",
+        }
+        for batch in plan.invalid():
+            for row_key, code, copies in batch:
+                outcome = OutcomeRecord(row_key, None, None, "none", RowOutcome.INVALID, code, key, messages[code])
+                for _ in range(copies):
+                    recorder.outcome(outcome, counted=False)
+
+    async def _send(self, plan: Plan, mapping: RowMapping, recorder: Recorder, started: float) -> HeadraceError | None:
+        assert self._stop is not None
+        concurrency = min(self._job.destination.limits("rest").concurrency, plan.to_send)
+
+        def show(waiting_s: float) -> None:
+            self._emit(RunProgressed(plan.counts, plan.to_send, self._clock.monotonic() - started, waiting_s))
+            self._memory.log.progress(plan.counts)
+
+        sending = sending_for(
+            self._job, mapping, self._memory, recorder, self._clock, self._stop, concurrency, self._emit, show
+        )
+        async with sending as executor:
+            await executor.list_first(plan)
+            await executor.run(plan.rows(), concurrency)
+        return executor.failure
+
+
+@asynccontextmanager
+async def sending_for(
+    job: Job,
+    mapping: RowMapping,
+    memory: Remembering,
+    recorder: Recorder,
+    clock: Clock,
+    stop: asyncio.Event,
+    concurrency: int,
+    emit: Emit,
+    show: Callable[[float], None],
+) -> AsyncIterator[Executor]:
+    """An executor with everything it sends through, opened and closed around it. `show` is told of progress."""
+    with ExitStack() as opened:
+        throttles: dict[str, Throttle] = {}
+
+        def throttle(api: str) -> Throttle:
+            if api not in throttles:
+                throttles[api] = Throttle(job.destination.limits(api), job.paths.limits, clock)
+                opened.callback(throttles[api].close)
+            return throttles[api]
+
+        def tick() -> None:
+            show(max((one.waiting_s for one in throttles.values()), default=0.0))
+
+        def listed(kind: str, records: int, requests: int) -> None:
+            emit(RecordsListed(kind, records, requests))
+
+        match_field = job.sync.match.field if job.sync.match else ""
+        delivery = Delivery(mapping, Mode(job.sync.mode or "upsert"), job.sync.removed, job.target.name, match_field)
+        async with HttpTransport(concurrency) as transport:
+            exchange = Exchange(job.destination, transport, throttle, recorder, clock, stop)
+            lookups = Lookups(job.destination, exchange, memory.identities, recorder, listed)
+            watching = asyncio.create_task(watch(stop, memory.log.cancel_requested, tick, PROGRESS_EVERY_S))
+            try:
+                yield Executor(delivery, job.destination, exchange, lookups, recorder, stop)
+            finally:
+                watching.cancel()
+                tick()
+
+
+def _discard(path: str) -> None:
+    for name in (path, path + ".wal"):
+        with suppress(FileNotFoundError):
+            os.remove(name)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
