@@ -12,6 +12,7 @@ import json
 import os
 import re
 import resource
+import signal
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -35,6 +36,8 @@ _MODEL_STARTS_AT_LINE = 2  # `WITH ... AS (` stands on the line before the user'
 
 
 def main() -> int:
+    # Ctrl-C goes to the whole group; the parent decides what it means and kills us when we are done with.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     job: Job = json.loads(sys.stdin.buffer.readline())
     keys = pa.ipc.open_stream(sys.stdin.buffer).read_all() if job["keys"] else None
     try:

@@ -71,7 +71,11 @@ class Child:
             cwd=self._scratch,
         )
         self._output = _TimedPipe(self._file("stdout"), limit_s)
-        self._ask({**job, "scratch": self._scratch, "keys": keys is not None}, keys)
+        try:
+            self._ask({**job, "scratch": self._scratch, "keys": keys is not None}, keys)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Child:
         return self

@@ -130,6 +130,19 @@ def test_a_damaged_sqlite_file_fails_the_read(tmp_path):
     assert caught.value.code == "source_failed"
 
 
+def test_leaving_a_postgres_read_early_ends_its_session(postgres_url: str, tmp_path):
+    """A forgotten session holds its snapshot, and the customer's tables grow while it does."""
+    sql = "SELECT i, repeat('x', 100) AS x FROM things, generate_series(1, 1000) a, generate_series(1, 10000) i"
+
+    with open_source("postgres", {"url": postgres_url}, str(tmp_path)).read(Query(sql=sql)) as reader:
+        reader.read_next_batch()
+        during = sessions(postgres_url)
+
+    assert during == 1
+    # The server notices within its next look at the connection.
+    assert any(sessions(postgres_url) == 0 for _ in range(200))
+
+
 def test_an_error_in_a_late_row_fails_the_read(engine: Warehouse):
     late = {
         "sqlite": "SELECT CASE WHEN id = 3 THEN abs(-9223372036854775808) ELSE id END AS n FROM things",
@@ -181,6 +194,15 @@ def test_wrong_settings_are_the_user_s_to_mend(tmp_path):
     ):
         with pytest.raises(UserError):
             open_source(kind, settings, str(tmp_path))
+
+
+def sessions(url: str) -> int:
+    with adbc.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " AND query LIKE '%generate_series%'"
+        )
+        return int(cursor.fetchall()[0][0])
 
 
 def end_every_session(url: str) -> None:
