@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -101,17 +101,17 @@ class App:
 
     @cached_property
     def secrets(self) -> Secrets:
-        folders = [Path.cwd()]
+        return self._secrets([])
+
+    def _secrets(self, beside: Sequence[Path]) -> Secrets:
+        folders = [*beside, Path.cwd()]
         if self._workspace is not None:
             folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
         return Secrets(self.settings.environment, folders, self._kept_secret)
 
-    def secrets_beside(self, folder: Path) -> None:
-        """Reads the `.env` of that folder too: the configuration that is being applied lies there."""
-        folders = [folder, Path.cwd()]
-        if self._workspace is not None:
-            folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
-        self.secrets = Secrets(self.settings.environment, folders, self._kept_secret)
+    def _read_secrets_beside(self, folders: Sequence[Path]) -> None:
+        """The `.env` files beside a configuration that is being checked count before those of earlier ones."""
+        self.secrets = self._secrets(folders)
 
     def _kept_secret(self, name: str) -> str | None:
         if self._workspace is None:
@@ -130,6 +130,7 @@ class App:
             self._workspace.catalog if self._workspace else None,
             lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb // 3),
             faults,
+            self._read_secrets_beside,
         )
 
     @cached_property

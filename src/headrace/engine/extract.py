@@ -114,7 +114,7 @@ class Extractor:
         """Fills `fresh` (as `current`, whole) with the rows whose keys the query `keys` gives, by a second read."""
         if not self.pushes_down:
             raise Bug("a source that can't be asked twice was asked twice")
-        wanted = self._con.execute(keys).to_arrow_table()
+        wanted = self._con.sql(keys).to_arrow_table()
         inner = self._select(kind, whole=True)
         select = f"SELECT * FROM ({inner}) AS whole WHERE key IN (SELECT key FROM keys)"
         return self._pour("fresh", "SELECT * FROM arriving", select=select, keys=wanted)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from headrace.engine.ports import Acknowledgements
 
 FORMAT = 1
+_NO_HASH = "CAST(NULL AS UBIGINT)"
 
 
 class State(IntEnum):
@@ -119,18 +120,14 @@ class Ledger:
             self._con.execute("DETACH ledger")
 
     def _read_meta(self) -> None:
-        found = self._con.execute(
-            "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'ledger' AND table_name = 'meta'"
-        ).fetchone()
-        if not found or not found[0]:
+        sql = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'ledger' AND table_name = 'meta'"
+        if not one_value(self._con, sql):
             return
-        row = self._con.execute(f"SELECT document, folded_sequence, probe = {PROBE} FROM ledger.meta").fetchone()
-        assert row is not None
+        row = self._con.execute(f"SELECT document, folded_sequence, probe = {PROBE} FROM ledger.meta").fetchall()[0]
         document = orjson.loads(row[0])
         self.shape = Shape(document["key_type"], tuple(Kept(name, kind) for name, kind in document["columns"]))
         self.folded_sequence, self.same_hash = row[1], row[2]
-        counted = self._con.execute("SELECT count(*) FROM ledger.rows").fetchone()
-        self.rows = counted[0] if counted else 0
+        self.rows = one_value(self._con, "SELECT count(*) FROM ledger.rows")
 
     # Reading it for a plan ----------------------------------------------------------------------------------------
 
@@ -152,12 +149,12 @@ class Ledger:
         if self.shape.columns == wanted.columns and self.same_hash:
             return f"{alias}.hash"
         have = {one.name: one.type for one in self.shape.columns}
-        if set(have) != {one.name for one in wanted.columns} or any(
-            _family(have[one.name]) != _family(one.type) for one in wanted.columns
-        ):
-            return "CAST(NULL AS UBIGINT)"
+        if set(have) != {one.name for one in wanted.columns}:
+            return _NO_HASH
+        other_kind = [one for one in wanted.columns if _family(have[one.name]) != _family(one.type)]
         anew = hash_of([self.cast(one, alias) for one in wanted.columns])
-        return f"CASE WHEN {alias}.hash IS NULL THEN NULL ELSE {anew} END"
+        void = " OR ".join([f"{alias}.hash IS NULL", *(f"{alias}.{one.ident} IS NOT NULL" for one in other_kind)])
+        return f"CASE WHEN {void} THEN NULL ELSE {anew} END"
 
     def needs_rewrite(self, wanted: Shape) -> bool:
         """Whether the next fold must rewrite the file: another schema, or another hash function."""
@@ -172,8 +169,7 @@ class Ledger:
         """
         self._con.execute(f"ATTACH {literal(planned_path)} AS planned (READ_ONLY)")
         try:
-            plan = self._con.execute("SELECT run_id, mapping, document FROM planned.plan").fetchone()
-            assert plan is not None
+            plan = self._con.execute("SELECT run_id, mapping, document FROM planned.plan").fetchall()[0]
             run_id, mapping, document = plan[0], plan[1], orjson.loads(plan[2])
             shape = Shape(document["key_type"], tuple(Kept(name, kind) for name, kind in document["columns"]))
             if document["baseline"]:
@@ -184,12 +180,12 @@ class Ledger:
                 last = self.folded_sequence
             else:
                 last = self._load_acks(acknowledgements.since(run_id, self.folded_sequence))
-            acked = self._con.execute("SELECT count(*) FROM acks").fetchone()
+            acked: int = one_value(self._con, "SELECT count(*) FROM acks")
             self._fold_rows(shape, mapping, last)
         finally:
             self._con.execute("DETACH planned")
         _remove(planned_path)
-        return acked[0] if acked else 0
+        return acked
 
     def _load_acks(self, batches: Iterable[Sequence[tuple[int, int, str, str | None]]]) -> int:
         import pyarrow as pa
@@ -224,10 +220,10 @@ class Ledger:
                 con.execute("DROP TABLE IF EXISTS ledger.rows")
                 con.execute(shape.create("ledger.rows"))
             con.execute(f"CREATE OR REPLACE TEMP TABLE folded AS {self._folded(shape, mapping)}")
-            counted = con.execute("SELECT count(*) FROM folded").fetchone()
+            folded = one_value(con, "SELECT count(*) FROM folded")
             if self.shape is None:
                 con.execute("INSERT INTO ledger.rows BY NAME SELECT * FROM folded")
-            elif self.needs_rewrite(shape) or (counted and counted[0] * 3 > self.rows):
+            elif self.needs_rewrite(shape) or folded * 3 > self.rows:
                 self._rewrite(shape)
             else:
                 con.execute("DELETE FROM ledger.rows WHERE key IN (SELECT key FROM folded)")
@@ -285,11 +281,9 @@ class Ledger:
     def _rewrite(self, shape: Shape) -> None:
         """The whole table anew: cheaper than an update of many rows, and the way to another schema."""
         anew = self.hash_expression(shape)
-        if anew == "CAST(NULL AS UBIGINT)":
-            anew = "0::UBIGINT"
         intended = "l.intended" if anew == "l.hash" else "CASE WHEN l.intended = xor(l.hash, l.mapping) THEN "
         if anew != "l.hash":
-            intended += f"xor({anew}, l.mapping) ELSE 0 END"
+            intended += f"coalesce(xor({anew}, l.mapping), 0) ELSE 0 END"
         kept = "".join(f", {self.cast(one)} AS {one.ident}" for one in shape.columns)
         self._con.execute(shape.create("ledger.rows_new"))
         self._con.execute(
@@ -300,6 +294,11 @@ class Ledger:
         self._con.execute("INSERT INTO ledger.rows_new BY NAME SELECT * FROM folded")
         self._con.execute("DROP TABLE ledger.rows")
         self._con.execute("ALTER TABLE ledger.rows_new RENAME TO rows")
+
+
+def one_value(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    """The only value of a query. Reads it to its end: DuckDB 2 refuses further work over an unfinished result."""
+    return con.execute(sql).fetchall()[0][0]
 
 
 def _family(kind: str) -> str:

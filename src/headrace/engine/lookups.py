@@ -17,7 +17,7 @@ from headrace.engine.exchange import Exchange
 from headrace.engine.ports import Identities, Learned
 from headrace.engine.recorder import Recorder
 
-LISTING_PAYS_FROM = 100
+LISTING_PAYS_FROM = 20
 """So many unknown records before a list is tried at all."""
 LISTING_SHARE = 10
 """A list may cost at most one request for so many records wanted; then it is left, and the rest is asked for."""

@@ -21,7 +21,7 @@ from headrace.domain.outcome import Change, Counts, RowFault
 from headrace.domain.plan import Hold, PlannedRow, check_guard
 from headrace.domain.spec import RemovedRule
 from headrace.engine.extract import Counted, Extraction, Extractor
-from headrace.engine.ledger import Ledger, Shape, State, connect
+from headrace.engine.ledger import Ledger, Shape, State, connect, one_value
 from headrace.engine.sqltext import literal, quoted
 from headrace.sources import Source
 
@@ -126,10 +126,9 @@ class Plan:
         assert self._con is not None
         sql = f"SELECT count(*) FROM ({_REMOVED_KEYS}) WHERE key NOT IN (SELECT key FROM read_parquet({literal(path)}))"
         try:
-            found = self._con.execute(sql).fetchone()
+            return int(one_value(self._con, sql))
         except duckdb.IOException:
-            found = self._con.execute(f"SELECT count(*) FROM ({_REMOVED_KEYS})").fetchone()
-        return int(found[0]) if found else 0
+            return int(one_value(self._con, f"SELECT count(*) FROM ({_REMOVED_KEYS})"))
 
     def close(self) -> None:
         if self._con is not None:
@@ -233,10 +232,10 @@ class Planner:
 
     def _mapping_is_new(self) -> bool:
         """Whether the ledger was last written under another mapping, so that about every row will be sent."""
-        found = self._con.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE mapping <> {self._fingerprint} LIMIT 1)"
-        ).fetchone()
-        return bool(found and found[0])
+        return (
+            self._one(f"SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE mapping <> {self._fingerprint} LIMIT 1)")
+            > 0
+        )
 
     def _compare(self, shape: Shape) -> None:
         """`delta`: every key that is not plainly unchanged, with both hashes and what the ledger knows."""
@@ -430,8 +429,7 @@ class Planner:
         )
 
     def _one(self, sql: str) -> int:
-        row = self._con.execute(sql).fetchone()
-        return int(row[0]) if row else 0
+        return int(one_value(self._con, sql))
 
 
 def _arrow_of(name: str, values: Sequence[str]) -> Any:

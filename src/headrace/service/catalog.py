@@ -7,7 +7,7 @@ nothing is saved while one fault is left.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +61,14 @@ class Checked:
 class CatalogService:
     """Sources, models, destinations and syncs of one workspace."""
 
-    def __init__(self, catalog: Catalog | None, open_source: OpenSource, secret_faults: CheckSecrets) -> None:
+    def __init__(
+        self,
+        catalog: Catalog | None,
+        open_source: OpenSource,
+        secret_faults: CheckSecrets,
+        found_folders: Callable[[Sequence[Path]], None],
+    ) -> None:
+        self._found_folders = found_folders
         self._catalog = catalog
         self._open_source = open_source
         self._secret_faults = secret_faults
@@ -96,6 +103,7 @@ class CatalogService:
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
         declared = read_project(path)
+        self._found_folders(declared.folders)
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
         present: dict[tuple[Kind, str], dict[str, Any]] = {}
         if self._catalog is not None:

@@ -124,9 +124,9 @@ class RunService:
                 self._current.interrupt()
             try:
                 result = await self._current.go()
-            except BaseException as error:
+            except BaseException as broken:
                 counts = self._current.counts
-                wrapped = HeadraceError(f"{type(error).__name__}: {error}", code="bug")
+                wrapped = HeadraceError(f"{type(broken).__name__}: {broken}", code="bug")
                 self._workspace.runs.finish(stored.id, RunStatus.FAILED, counts, wrapped)
                 raise
             finally:
