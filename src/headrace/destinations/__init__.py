@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from headrace.domain.config import SyncConfig
 from headrace.domain.errors import NotFound
@@ -61,8 +61,7 @@ class Known:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One operation on one record. `record` is None for removals."""
 
     operation: Operation
@@ -73,23 +72,20 @@ class Task:
 # What a destination wants next ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly."""
 
     request: Request
     creates: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NeedParents:
+class NeedParents(NamedTuple):
     """Look these references up first."""
 
     references: tuple[Reference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The row's outcome. `record_id` where Vitally's own id was learned."""
 
     outcome: RowOutcome

@@ -51,8 +51,8 @@ def _is_huge(value: object) -> bool:
 
 def iso(instant: datetime) -> str:
     """An instant as ISO 8601, UTC, milliseconds, `Z`; a naive one is UTC."""
-    moment = instant if instant.tzinfo is None else instant.astimezone(UTC)
-    return f"{moment.strftime('%Y-%m-%dT%H:%M:%S')}.{moment.microsecond // 1000:03d}Z"
+    moment = instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"
 
 
 # What a value becomes in JSON when nothing else is asked for -----------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -22,7 +22,7 @@ from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.config import SyncConfig
 from headrace.domain.errors import Bug
 from headrace.domain.outcome import RowFault
-from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec
+from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec, Requirement
 
 Row = Sequence[Any]
 
@@ -38,8 +38,7 @@ SKIP = _Skip()
 Compute = Callable[[Row], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """Ids of other records. `by` says whose: ours (`external_id`, to be looked up) or Vitally's (`vitally_id`)."""
 
     kind: str
@@ -48,8 +47,7 @@ class Reference:
     many: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row as the destination wants it: the value it is matched by, its plain fields, its references by field."""
 
     match: str
@@ -79,9 +77,9 @@ class Mapping:
     """Changes when the mapping does, never when only data or variables do."""
     match: Column
     _fields: tuple[tuple[Field, Compute, str], ...]
-    _object: ObjectSpec
-    _mode: Mode
     _match_field: str
+    _required: tuple[str, ...]
+    _rules: tuple[Requirement, ...]
 
     def match_value(self, row: Row) -> str:
         """The value the row's record is found by, verbatim. Raises RowRefused where it is null or blank."""
@@ -136,16 +134,13 @@ class Mapping:
         return values, references
 
     def _missing(self, values: Dict[str, Any], references: Dict[str, Reference]) -> list[RowFault]:
-        present = {self._match_field}
-        present.update(name for name, value in values.items() if value not in (None, ""))
-        present.update(references)
         faults = [
-            RowFault("field_required", f'Required field "{spec.name}" is null or empty.', spec.name)
-            for spec in self._object.fields
-            if self._mode in spec.required_for and spec.name not in present
+            RowFault("field_required", f'Required field "{name}" is null or empty.', name)
+            for name in self._required
+            if values.get(name) in (None, "")
         ]
-        for rule in self._object.requirements:
-            if self._match_field in rule.matches and not present.intersection(rule.any_of):
+        for rule in self._rules:
+            if not any(name in references or values.get(name) not in (None, "") for name in rule.any_of):
                 faults.append(RowFault(rule.code, rule.message, rule.any_of[0]))
         return faults
 
@@ -184,9 +179,11 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         fingerprint=fingerprint(sync),
         match=match,
         _fields=tuple(fields),
-        _object=spec,
-        _mode=Mode(sync.mode),
         _match_field=sync.match.field,
+        _required=tuple(
+            one.name for one in spec.fields if Mode(sync.mode) in one.required_for and one.name != sync.match.field
+        ),
+        _rules=tuple(one for one in spec.requirements if sync.match.field in one.matches),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from headrace.domain.config import Guard
 from headrace.domain.outcome import Change, RowFault
@@ -12,8 +12,7 @@ from headrace.domain.spec import Mode, RemovedRule
 OperationKind = Literal["upsert", "update", "insert", "clear", "delete"]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRow:
+class PlannedRow(NamedTuple):
     """A row as the planner hands it on.
 
     `position` is its place in the plan, from 0. `values` are the mapped columns in the mapping's order (None for a
@@ -33,8 +32,7 @@ class PlannedRow:
     fault: RowFault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One thing to do at the destination for one row.
 
     `match` is the value the record is found by. `parents` says whether references are sent although the record may

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from headrace.destinations import Destination, Learned, Retry, Settled, Stop
@@ -74,6 +74,8 @@ class Exchange:
         self._budget = RetryBudget(clock)
         self.health = Health(clock)
         self._chance = random.Random()
+        self._timeouts_s: dict[str, float] = {}
+        self._masked: dict[str, Mapping[str, str]] = {}
 
     async def ask(
         self,
@@ -131,11 +133,11 @@ class Exchange:
             raise Cancelled
         number = self._recorder.next_number()
         at, started = self._clock.now(), self._clock.monotonic()
-        limits = self._destination.limits(request.api)
+        timeout_s = self._timeout_s(request.api)
         answer: Response | NoResponse = NoResponse("the run ended before an answer came", sent=True)
         verdict: Read | Retry | Stop = Retry("the run ended before an answer came")
         try:
-            answer = await self._transport.send(request, self._destination.authorize, limits.timeout_s)
+            answer = await self._transport.send(request, self._destination.authorize, timeout_s)
             verdict = read(answer)
         finally:
             took = self._clock.monotonic() - started
@@ -175,6 +177,16 @@ class Exchange:
                 )
             )
         return number, answer, verdict
+
+    def _timeout_s(self, api: str) -> float:
+        if api not in self._timeouts_s:
+            self._timeouts_s[api] = self._destination.limits(api).timeout_s
+        return self._timeouts_s[api]
+
+    def _mask(self, api: str) -> Mapping[str, str]:
+        if api not in self._masked:
+            self._masked[api] = dict.fromkeys(self._destination.authorize(api), MASK)
+        return self._masked[api]
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or raises Cancelled as soon as the run is told to end."""

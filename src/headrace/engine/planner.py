@@ -60,11 +60,13 @@ class Plan:
     _con: duckdb.DuckDBPyConnection | None = None
     _order: tuple[str, ...] = field(default_factory=tuple)
 
-    def rows(self, change: Change | None = None, limit: int | None = None) -> Iterator[PlannedRow]:
-        """The planned rows in the order of their positions."""
+    def rows(self, change: Change | None = None, limit: int | None = None, *, old: bool = True) -> Iterator[PlannedRow]:
+        """The planned rows in the order of their positions. Without `old`, rows do not carry what they were."""
         assert self._con is not None
-        new = ", ".join(quoted(f"c:{name}") for name in self._order)
-        old = ", ".join(quoted(f"o:{name}") for name in self._order)
+        names = [f"c:{name}" for name in self._order]
+        if old:
+            names += [f"o:{name}" for name in self._order]
+        values = ", ".join(quoted(name) for name in names)
         where = f"WHERE change = {literal(change.value)}" if change else ""
         tail = f"LIMIT {limit}" if limit is not None else ""
         count = len(self._order)
@@ -72,7 +74,7 @@ class Plan:
         try:
             cursor.execute(
                 "SELECT position, CAST(key AS VARCHAR), change, known, old_match, generation, parents_changed, reason, "
-                f"fault, {new}, {old} FROM planned.rows {where} ORDER BY position {tail}"
+                f"fault, {values} FROM planned.rows {where} ORDER BY position {tail}"
             )
             while batch := cursor.fetchmany(BATCH):
                 for row in batch:
@@ -142,9 +144,9 @@ def _planned_row(row: tuple[Any, ...], count: int) -> PlannedRow:
     return PlannedRow(
         position=position,
         key=key,
-        change=Change(change),
+        change=_CHANGES[change],
         values=None if removed else row[9 : 9 + count],
-        old=row[9 + count :] if known else None,
+        old=row[9 + count :] or None if known else None,
         old_match=old_match,
         generation=generation,
         parents_changed=parents_changed,
@@ -153,6 +155,7 @@ def _planned_row(row: tuple[Any, ...], count: int) -> PlannedRow:
     )
 
 
+_CHANGES = {str(change): change for change in Change}
 _FAULTS = {
     "match_value_duplicate": RowFault(
         "match_value_duplicate",

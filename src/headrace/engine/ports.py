@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headrace.domain.outcome import Change, Counts, RowOutcome, VerdictWord
 
@@ -27,8 +27,7 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One HTTP exchange, secrets already masked. Every try is a call of its own.
 
     `number` counts from 1 within the run. `status` and what follows it are None when no answer came; `reason` says why
@@ -54,8 +53,7 @@ class CallRecord:
     keys: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRecord:
+class OutcomeRecord(NamedTuple):
     """What became of one planned row.
 
     `position` is the row's place in the plan, by which the ledger folds it; None for a row without a usable key.

@@ -199,7 +199,7 @@ class Run:
         except ExceptionGroup as group:
             first = _first(group)
             if isinstance(first, Bug) or not isinstance(first, HeadraceError):
-                raise first from group
+                raise first from None
             return RunResult(RunStatus.FAILED, self._counts, first)
 
     async def _go(self, started: float) -> RunResult:
@@ -322,7 +322,8 @@ class Run:
         )
         async with sending as executor:
             await executor.list_first(plan)
-            await executor.run(plan.rows(), concurrency)
+            # Only removals look at what a row was.
+            await executor.run(plan.rows(old=self._job.sync.removed != "ignore"), concurrency)
         return executor.failure
 
 

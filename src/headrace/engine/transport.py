@@ -59,7 +59,7 @@ class HttpTransport:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, 10)),
             ) as answer:
-                body = await answer.content.read(LARGEST_BODY) if answer.content_length != 0 else b""
+                body = await answer.content.read(LARGEST_BODY)
                 if not answer.content.at_eof():
                     body += await _rest(answer, LARGEST_BODY - len(body))
                 return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, or_, select, tuple_, union
@@ -129,6 +129,6 @@ def _load(connection: Connection, numbers: list[tuple[int, int]]) -> list[Logged
 
 
 def _logged(row: Row[Any]) -> LoggedCall:
-    stored = {f.name: row._mapping[f.name] for f in fields(CallRecord)}
+    stored = {name: row._mapping[name] for name in CallRecord._fields}
     stored |= {"verdict": VerdictWord(row.verdict), "keys": tuple(stored["keys"])}
     return LoggedCall(row.run_id, row.sync or "", CallRecord(**stored))

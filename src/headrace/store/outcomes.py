@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
@@ -103,7 +103,7 @@ def _in_run(wanted: OutcomeFilter, run_id: int) -> ColumnElement[bool]:
 
 
 def _logged(row: Row[Any]) -> LoggedOutcome:
-    stored = {f.name: row._mapping[f.name] for f in fields(OutcomeRecord)}
+    stored = {name: row._mapping[name] for name in OutcomeRecord._fields}
     stored["change"] = None if row.change is None else Change(row.change)
     stored["outcome"] = RowOutcome(row.outcome)
     return LoggedOutcome(row.sequence, row.run_id, OutcomeRecord(**stored))

@@ -66,6 +66,9 @@ class RestObjects:
         self._path = resource(object_name)
         self._match = match_field
         self._adds_parents = parents == "add"
+        # Asked for every row, so made once.
+        self._base_url = connection.url("rest", "")
+        self._only_new = frozenset(spec.name for spec in target.fields if spec.create_only)
 
     # What comes next ----------------------------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class RestObjects:
         if self._match == "externalId":
             body = {"externalId": record.match, **body}
         elif self._match == "email":
-            body.setdefault("email", record.match)
+            body = {"email": record.match, **body}
         return Send(self._write("POST", self._path, body), creates=True)
 
     def _insert_where_none(self, task: Task, known: Known) -> Step:
@@ -106,7 +109,7 @@ class RestObjects:
 
     def _update(self, task: Task, known: Known) -> Step:
         record = _record_of(task)
-        with_parents = task.operation.parents and any(name in record.references for name in self._parent_fields())
+        with_parents = task.operation.parents and bool(record.references)
         if with_parents:
             if (step := self._parents_first(record, known)) is not None:
                 return step
@@ -123,7 +126,7 @@ class RestObjects:
         address = self._address(task.operation.match, known)
         if clears:
             return Send(self._write("PUT", address, self._cleared(_record_of(task))))
-        return Send(Request("DELETE", self._connection.url("rest", address), "rest", headers=_READ))
+        return Send(Request("DELETE", self._base_url + address, "rest", headers=_READ))
 
     def _parents_first(self, record: Record, known: Known) -> Step | None:
         """Look-ups that are still needed, or the fault of a parent that does not exist; None when all are known."""
@@ -147,10 +150,12 @@ class RestObjects:
         return f"{self._path}/{quote(wanted, safe='')}"
 
     def _body(self, record: Record, known: Known, *, with_parents: bool, create: bool) -> dict[str, Any]:
-        only_new = {spec.name for spec in self._object.fields if spec.create_only}
-        body = {name: value for name, value in record.values.items() if create or name not in only_new}
+        body = record.values
+        if not create and not self._only_new.isdisjoint(body):
+            body = {name: value for name, value in body.items() if name not in self._only_new}
         if not with_parents:
             return body
+        body = dict(body)
         for name, reference in record.references.items():
             known_ids = [
                 parent if reference.by == "vitally_id" else known.parents[(reference.kind, parent)]
@@ -176,14 +181,11 @@ class RestObjects:
                 body[spec.name] = None
         return body
 
-    def _parent_fields(self) -> Sequence[str]:
-        return [spec.name for spec in self._object.fields if spec.refers_to]
-
     def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Request:
-        return Request(method, self._connection.url("rest", path), "rest", body=orjson.dumps(body), headers=_JSON)
+        return Request(method, self._base_url + path, "rest", body=orjson.dumps(body), headers=_JSON)
 
     def _read(self, path: str) -> Request:
-        return Request("GET", self._connection.url("rest", path), "rest", "look_up", headers=_READ)
+        return Request("GET", self._base_url + path, "rest", "look_up", headers=_READ)
 
     def _search(self, email: str) -> Request:
         # vitally 5.3: exactly one criterion; `+` must be encoded.
@@ -288,7 +290,7 @@ class RestObjects:
         query = f"?limit={PAGE_SIZE}&sortBy=createdAt"
         query += "&status=activeOrChurned" if kind == "account" else ""
         query += f"&from={quote(cursor, safe='')}" if cursor else ""
-        return Request("GET", self._connection.url("rest", resource(kind) + query), "rest", "list", headers=_READ)
+        return Request("GET", self._base_url + resource(kind) + query, "rest", "list", headers=_READ)
 
     def read_page(self, request: Request, answer: Response | NoResponse) -> Page | Retry | Stop:
         if (verdict := common_verdict(request, answer)) is not None:
