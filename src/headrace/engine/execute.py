@@ -21,7 +21,7 @@ from headrace.domain.request import NoResponse, Response
 from headrace.domain.spec import Mode, RemovedRule
 from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, Unknown
 from headrace.engine.lookups import LISTING_PAYS_FROM, Existing, Lookups
-from headrace.engine.planner import Plan
+from headrace.engine.planned import Plan
 from headrace.engine.ports import OutcomeRecord
 from headrace.engine.recorder import Recorder
 

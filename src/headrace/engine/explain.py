@@ -17,7 +17,7 @@ from headrace.domain.outcome import Change, Counts, RowFault
 from headrace.domain.plan import Hold, PlannedRow, operations_for
 from headrace.domain.request import Request
 from headrace.domain.spec import Mode
-from headrace.engine.planner import Plan
+from headrace.engine.planned import Plan
 from headrace.engine.ports import Identities
 from headrace.engine.run import Job
 

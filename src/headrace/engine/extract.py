@@ -104,11 +104,19 @@ class Extractor:
         A source that does not speak DuckDB is read once, whole. `kind` is the key's type.
         """
         if self.pushes_down:
-            rows = self._pour("current", "SELECT * FROM arriving", select=self._select(kind, whole=whole))
+            rows, _ = self._pour("current", "SELECT * FROM arriving", select=self._select(kind, whole=whole))
             self.staged_whole = whole
             return rows
         self.staged_whole = True
-        return self._pour("current", None, columns=self._wanted.needed, key_kind=kind)
+        return self._pour("current", None, columns=self._wanted.needed, key_kind=kind)[0]
+
+    def stream(self, kind: str, table: str, into: str) -> tuple[int, int]:
+        """Fills `table` by the query `into` over the relation `arriving` (key, hash), which is read as it comes.
+
+        Returns how many rows came, and how many of them without a key.
+        """
+        select = self._select(kind, whole=False)
+        return self._pour(table, into, select=select, nulls_of="key")
 
     def fetch(self, kind: str, keys: str) -> int:
         """Fills `fresh` (as `current`, whole) with the rows whose keys the query `keys` gives, by a second read."""
@@ -117,7 +125,7 @@ class Extractor:
         wanted = self._con.sql(keys).to_arrow_table()
         inner = self._select(kind, whole=True)
         select = f"SELECT * FROM ({inner}) AS whole WHERE key IN (SELECT key FROM keys)"
-        return self._pour("fresh", "SELECT * FROM arriving", select=select, keys=wanted)
+        return self._pour("fresh", "SELECT * FROM arriving", select=select, keys=wanted)[0]
 
     def _pour(
         self,
@@ -128,9 +136,10 @@ class Extractor:
         columns: Sequence[str] | None = None,
         keys: pa.Table | None = None,
         key_kind: str = "",
-    ) -> int:
+        nulls_of: str | None = None,
+    ) -> tuple[int, int]:
         with self._source.read(self._wanted.query, columns=columns, select=select, keys=keys) as reader:
-            counting = _Counting(reader, self._counted)
+            counting = _Counting(reader, self._counted, nulls_of)
             self._con.register("arriving", counting.reader())
             try:
                 if into is None:
@@ -149,7 +158,7 @@ class Extractor:
                 self._con.unregister("arriving")
             if counting.error is not None:
                 raise counting.error
-        return counting.rows
+        return counting.rows, counting.nulls
 
     def _learn_and_select(self, kind: str) -> str:
         """What arrives says its own types; the declared ones follow from them."""
@@ -162,10 +171,12 @@ class Extractor:
 class _Counting:
     """Counts rows as they pass and keeps the source's own error, which DuckDB would wrap in its words."""
 
-    def __init__(self, reader: pa.RecordBatchReader, counted: Counted) -> None:
+    def __init__(self, reader: pa.RecordBatchReader, counted: Counted, nulls_of: str | None) -> None:
         self._reader = reader
         self._counted = counted
+        self._nulls_of = nulls_of
         self.rows = 0
+        self.nulls = 0
         self.error: HeadraceError | None = None
 
     def reader(self) -> Any:
@@ -177,6 +188,8 @@ class _Counting:
         try:
             for batch in self._reader:
                 self.rows += batch.num_rows
+                if self._nulls_of is not None:
+                    self.nulls += batch.column(self._nulls_of).null_count
                 self._counted(self.rows)
                 yield batch
         except HeadraceError as error:

@@ -33,12 +33,14 @@ from headrace.domain.mapping import compile_mapping
 from headrace.domain.outcome import Counts, RowOutcome, RunStatus
 from headrace.domain.plan import Hold
 from headrace.domain.spec import Mode, ObjectSpec
+from headrace.engine.compare import PlanOptions
 from headrace.engine.exchange import Exchange
 from headrace.engine.execute import Delivery, Executor, watch
 from headrace.engine.extract import Extraction, prove_columns
 from headrace.engine.ledger import Ledger, connect
 from headrace.engine.lookups import Lookups
-from headrace.engine.planner import Plan, Planner, PlanOptions
+from headrace.engine.planned import Plan
+from headrace.engine.planner import Planner
 from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle

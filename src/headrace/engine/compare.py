@@ -1,0 +1,203 @@
+"""The comparison: the model's present rows against the ledger, by key and hash, in the SQL engine.
+
+In: a source's rows, a ledger attached read-only. Out: temporary tables. `delta` holds every key that is not plainly
+unchanged, `unusable` the null and repeated keys, `work` what gets an operation, `moved` removals that are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+
+from headrace.domain.config import Guard
+from headrace.domain.outcome import Counts
+from headrace.domain.spec import RemovedRule
+from headrace.engine.extract import Extraction, Extractor
+from headrace.engine.ledger import Ledger, Shape, State, one_value
+from headrace.engine.sqltext import literal
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What a plan is made under. `skip_code` is the code that rows are skipped with in the sync's mode, if any."""
+
+    removed: RemovedRule
+    guard: Guard
+    recheck_skipped_after: timedelta
+    skip_code: str | None
+    full_resync: bool = False
+    keys: tuple[str, ...] | None = None
+    reason: str | None = None
+
+
+class Comparison:
+    """One comparison over one connection. `run` makes the tables; `present` then names the one with present values."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        extractor: Extractor,
+        extraction: Extraction,
+        ledger: Ledger,
+        options: PlanOptions,
+        fingerprint: int,
+    ) -> None:
+        self._con = con
+        self._extractor = extractor
+        self._extraction = extraction
+        self._ledger = ledger
+        self._options = options
+        self._fingerprint = fingerprint
+        self._staged = False
+        self._rows = 0
+        self._nulls = 0
+        self.shape = Shape("VARCHAR", ())
+
+    def run(self, *, baseline: bool) -> Counts:
+        """Reads and compares. Raises SourceError and WorldError."""
+        ledger, extractor = self._ledger, self._extractor
+        key_kind = ledger.shape.key_type if ledger.shape else extractor.shape().key_type
+        if extractor.shape().key_type == "VARCHAR":
+            key_kind = "VARCHAR"
+        whole = ledger.shape is None or self._options.full_resync or baseline or self._mapping_is_new()
+        if extractor.pushes_down and not whole and self._extraction.match_is_key:
+            # Nothing but the join needs these rows: they stream through it while the source still reads.
+            self.shape = self._final(key_kind)
+            self._rows, self._nulls = extractor.stream(key_kind, "delta", self._delta("arriving"))
+        else:
+            self._stage(key_kind, whole=whole)
+            self._con.execute(f"CREATE OR REPLACE TEMP TABLE delta AS {self._delta('current')}")
+        counts = self._count(self._take_out_unusable(key_kind))
+        self._choose()
+        return counts
+
+    def _stage(self, key_kind: str, *, whole: bool) -> None:
+        self._rows = self._extractor.stage(key_kind, whole=whole)
+        self.shape = self._final(key_kind)
+        self._nulls = self._one("SELECT count(*) FROM current WHERE key IS NULL")
+        self._staged = True
+
+    def _final(self, key_kind: str) -> Shape:
+        shape = self._extractor.shape()
+        return Shape("VARCHAR" if key_kind == "VARCHAR" else shape.key_type, shape.columns)
+
+    def _mapping_is_new(self) -> bool:
+        """Whether the ledger was last written under another mapping, so that about every row will be sent."""
+        return (
+            self._one(f"SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE mapping <> {self._fingerprint} LIMIT 1)")
+            > 0
+        )
+
+    def _delta(self, present: str) -> str:
+        """The query of `delta` over the present rows: both hashes, and what the ledger knows."""
+        shape = self.shape
+        if self._ledger.shape is None:
+            self._con.execute(Shape(shape.key_type, ()).create("ledger.rows"))
+        key = f"CAST(l.key AS {shape.key_type})"
+        old_hash = self._ledger.hash_expression(shape)
+        match = "c.match" if not self._extraction.match_is_key else "CAST(NULL AS VARCHAR)"
+        unchanged = f"c.hash = {old_hash} AND l.mapping = {self._fingerprint} AND l.state = {State.DELIVERED:d}"
+        if self._options.full_resync:
+            unchanged = "false"
+        return (
+            f"SELECT coalesce(c.key, {key}) AS key, c.key IS NULL AS gone, "
+            f"l.key IS NULL AS new, c.hash AS hash, {match} AS match, {old_hash} AS old_hash, "
+            "l.mapping AS mapping, l.state AS state, coalesce(l.match, CAST(l.key AS VARCHAR)) AS old_match, "
+            "l.generation AS generation, l.intended AS intended, l.code AS code, l.skipped_at AS skipped_at "
+            f"FROM (SELECT * FROM {present} WHERE key IS NOT NULL) c FULL OUTER JOIN ledger.rows l ON c.key = {key} "
+            f"WHERE ({unchanged}) IS DISTINCT FROM true"
+        )
+
+    def _take_out_unusable(self, key_kind: str) -> int:
+        """Null and duplicate primary keys leave `delta` for `unusable`. Returns how many rows have one.
+
+        The ledger's keys are unique. So the pairs of the join prove whether the current ones are, unless they are new:
+        grouping all rows would cost more than the whole comparison.
+        """
+        con = self._con
+        new = self._one("SELECT count(*) FROM delta WHERE new")
+        gone = self._one("SELECT count(*) FROM delta WHERE gone")
+        repeated = self._rows - self._nulls - new > self._ledger.rows - gone
+        if repeated and not self._staged:
+            self._stage(key_kind, whole=False)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE unusable AS SELECT CAST(key AS VARCHAR) AS key, "
+            "'primary_key_duplicate' AS code, count(*) AS copies FROM "
+            f"{'(SELECT key FROM current WHERE key IS NOT NULL)' if repeated else '(SELECT key FROM delta WHERE new)'} "
+            "GROUP BY key HAVING count(*) > 1"
+        )
+        duplicates = self._one("SELECT coalesce(sum(copies), 0) FROM unusable")
+        if duplicates:
+            con.execute("DELETE FROM delta WHERE CAST(key AS VARCHAR) IN (SELECT key FROM unusable)")
+        if self._nulls:
+            con.execute("INSERT INTO unusable VALUES ('', 'primary_key_null', ?)", [self._nulls])
+        return self._nulls + duplicates
+
+    def _count(self, unusable: int) -> Counts:
+        """Sorts `delta` into `change` and counts. What is not in it is unchanged."""
+        skipped = f"({State.SKIPPED_NEW:d}, {State.SKIPPED_KNOWN:d})"
+        seconds = int(self._options.recheck_skipped_after.total_seconds())
+        due = (
+            f"(code IS DISTINCT FROM {literal(self._options.skip_code or '')} "
+            f"OR skipped_at + INTERVAL {seconds} SECOND <= make_timestamp(epoch_us(now())))"
+        )
+        same = f"(hash = old_hash AND mapping = {self._fingerprint})"
+        if self._options.full_resync:
+            same = "false"
+        known = f"state IN ({State.DELIVERED:d}, {State.SKIPPED_KNOWN:d}, {State.GONE:d})"
+        self._con.execute("ALTER TABLE delta ADD COLUMN change VARCHAR")
+        self._con.execute(
+            "UPDATE delta SET change = CASE "
+            f"WHEN gone AND state = {State.DELIVERED:d} THEN 'removed' "
+            "WHEN gone THEN 'left' "
+            f"WHEN {same} AND state = {State.GONE:d} THEN 'back' "
+            f"WHEN {same} AND state IN {skipped} AND NOT {due} THEN 'same' "
+            f"WHEN {known} THEN 'changed' ELSE 'added' END"
+        )
+        found = dict(self._con.execute("SELECT change, count(*) FROM delta GROUP BY change").fetchall())
+        counts = Counts(rows=self._rows, invalid=unusable)
+        counts.added, counts.changed = found.get("added", 0), found.get("changed", 0)
+        counts.removed = found.get("removed", 0)
+        counts.unchanged = self._rows - unusable - counts.added - counts.changed
+        return counts
+
+    def _choose(self) -> None:
+        """`work`: the keys that get an operation. No removal of a match value that lives on in a current row."""
+        con, options = self._con, self._options
+        where = "change IN ('added', 'changed')"
+        if options.removed != "ignore":
+            where += " OR change = 'removed'"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE work AS SELECT * FROM delta WHERE {where}")
+        if options.keys is not None:
+            con.register("chosen", _arrow_of("key", options.keys))
+            con.execute("DELETE FROM work WHERE CAST(key AS VARCHAR) NOT IN (SELECT key FROM chosen)")
+            con.unregister("chosen")
+        lives_on = "CAST(key AS VARCHAR)" if self._extraction.match_is_key else "match"
+        # Without a staged table the match value is the key itself, and a removed key lives on in no row.
+        alive = f"old_match IN (SELECT {lives_on} FROM current)" if self._staged else "false"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE moved AS SELECT key FROM work WHERE change = 'removed' AND {alive}")
+        con.execute("DELETE FROM work WHERE change = 'removed' AND key IN (SELECT key FROM moved)")
+
+    def present(self) -> str:
+        """The table that holds the present values of the work: `current`, or `fresh` from a second read."""
+        if self._extractor.staged_whole:
+            return "current"
+        wanted = "SELECT key FROM work WHERE change <> 'removed'"
+        if self._one(f"SELECT count(*) FROM ({wanted})") == 0:
+            self._con.execute(self.shape.create("fresh_shape").replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            return "fresh_shape"
+        self._extractor.fetch(self.shape.key_type, wanted)
+        return "fresh"
+
+    def _one(self, sql: str) -> int:
+        return int(one_value(self._con, sql))
+
+
+def _arrow_of(name: str, values: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.table({name: pa.array(list(values), pa.string())})
