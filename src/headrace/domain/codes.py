@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-About = Literal["row", "configuration", "source", "destination", "run", "workspace"]
+About = Literal["row", "configuration", "source", "destination", "run", "workspace", "command"]
 
 ABOUT: Mapping[About, str] = MappingProxyType(
     {
@@ -19,6 +19,7 @@ ABOUT: Mapping[About, str] = MappingProxyType(
         "destination": "Codes of the destination. What was acknowledged stays.",
         "run": "Codes of a run, and of what is asked about runs.",
         "workspace": "Codes of the workspace: its database, its files, its keys and secrets.",
+        "command": "Codes of the command line's own faults: wrong use, and files that it writes.",
     }
 )
 
@@ -426,6 +427,67 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The first key of HEADRACE_KEY encrypts every secret already, so there is nothing to rotate to.",
             "A rotation without a new key.",
             "Put a new key before the old one, with a comma, then rotate again.",
+        ),
+        # The command line ------------------------------------------------------------------------------------------
+        "usage": Code(
+            "command",
+            "A command was used wrongly.",
+            "An unknown option, or options that do not go together.",
+            "`headrace COMMAND --help` shows how it is used.",
+        ),
+        "needs_yes": Code(
+            "command",
+            "A command that asks first found nobody to ask.",
+            "`run --full-resync` or `--reset-cdc` in a script.",
+            "Say `--yes`.",
+        ),
+        "declined": Code(
+            "command",
+            "A command asked, and the answer was no. Nothing was done.",
+            "A change of mind.",
+            "Nothing to do.",
+        ),
+        "nothing_to_run": Code(
+            "command",
+            "The workspace has no sync.",
+            "Nothing was applied yet.",
+            "Run `headrace apply` on a configuration that has syncs.",
+        ),
+        "file_exists": Code(
+            "command",
+            "A file that would be written is there already and differs. Nothing was written.",
+            "A second `init` or `export` into the same folder.",
+            "Name another folder, move the file, or use `--force` where the command has it.",
+        ),
+        "file_outside": Code(
+            "command",
+            "A file to be exported would lie outside the folder that was named. Nothing was written.",
+            "A model's `sql_file` in a folder above.",
+            "Export to a folder above it.",
+        ),
+        "file_unwritable": Code(
+            "command",
+            "A file or folder can't be written.",
+            "Missing rights, or a full disk.",
+            "Give this user the right to write there, or name another place.",
+        ),
+        "folder_not_empty": Code(
+            "command",
+            "The folder of the demo holds things that no demo made; they stay.",
+            "A folder of that name that is used for something else.",
+            "Name another folder with `--dir`.",
+        ),
+        "port_in_use": Code(
+            "command",
+            "The emulator can't listen where it was told to.",
+            "Another emulator, or another program, has the port.",
+            "Choose another with `--port`, or stop that program.",
+        ),
+        "emulator_failed": Code(
+            "command",
+            "The demo's emulator did not start.",
+            "A very busy machine.",
+            "Try again; the message holds what it said.",
         ),
     }
 )
