@@ -18,7 +18,10 @@ from headrace.domain.outcome import Counts
 from headrace.domain.spec import RemovedRule
 from headrace.engine.extract import Extraction, Extractor
 from headrace.engine.ledger import Ledger, Shape, State, one_value
-from headrace.engine.sqltext import literal
+from headrace.engine.sqltext import bucket_of, literal
+
+DIGESTS_PAY_FROM = 200_000
+"""Rows of the ledger from which a second look at the source costs less than the rows it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Comparison:
         self._staged = False
         self._rows = 0
         self._nulls = 0
+        self._compared = 0  # rows with a key that went through the join
+        self._known = 0  # rows of the ledger that did
         self.shape = Shape("VARCHAR", ())
 
     def run(self, *, baseline: bool) -> Counts:
@@ -64,10 +69,9 @@ class Comparison:
         if extractor.shape().key_type == "VARCHAR":
             key_kind = "VARCHAR"
         whole = ledger.shape is None or self._options.full_resync or baseline or self._mapping_is_new()
-        if extractor.pushes_down and not whole and self._extraction.match_is_key:
-            # Nothing but the join needs these rows: they stream through it while the source still reads.
+        if extractor.pushes_down and not whole and self._extraction.match_is_key and not self._has_other_matches():
             self.shape = self._final(key_kind)
-            self._rows, self._nulls = extractor.stream(key_kind, "delta", self._delta("arriving"))
+            self._stream(key_kind)
         else:
             self._stage(key_kind, whole=whole)
             self._con.execute(f"CREATE OR REPLACE TEMP TABLE delta AS {self._delta('current')}")
@@ -75,10 +79,41 @@ class Comparison:
         self._choose()
         return counts
 
+    def _stream(self, key_kind: str) -> None:
+        """Nothing but the join needs these rows, so they flow through it while the source still reads.
+
+        Over a big ledger the buckets' digests are compared first: rows of a bucket that is as it was are not read.
+        """
+        if self._ledger.rows < DIGESTS_PAY_FROM or not self._ledger.has_digests(self.shape):
+            self._rows, self._nulls = self._extractor.stream(key_kind, "delta", self._delta("arriving"))
+            self._compared, self._known = self._rows - self._nulls, self._ledger.rows
+            return
+        self._extractor.digest(key_kind)
+        self._rows = self._one("SELECT coalesce(sum(rows), 0) FROM digests")
+        self._nulls = self._one("SELECT coalesce(sum(rows), 0) FROM digests WHERE bucket IS NULL")
+        self._con.execute(
+            "CREATE OR REPLACE TEMP TABLE dirty AS SELECT coalesce(c.bucket, l.bucket) AS bucket "
+            "FROM (SELECT * FROM digests WHERE bucket IS NOT NULL) c FULL OUTER JOIN ledger.digests l "
+            "ON c.bucket = l.bucket WHERE (c.rows = l.rows AND c.digest = l.digest "
+            f"AND l.mapping = {self._fingerprint}) IS DISTINCT FROM true"
+        )
+        dirty = "SELECT bucket FROM dirty"
+        if self._one("SELECT count(*) FROM dirty") == 0:
+            empty = f"(SELECT CAST(NULL AS {self.shape.key_type}) AS key, CAST(NULL AS UBIGINT) AS hash WHERE false)"
+            self._con.execute(f"CREATE OR REPLACE TEMP TABLE delta AS {self._delta(empty, dirty)}")
+            return
+        self._compared, _ = self._extractor.stream(key_kind, "delta", self._delta("arriving", dirty), dirty)
+        self._known = self._one(f"SELECT count(*) FROM ledger.rows WHERE {bucket_of('key')} IN ({dirty})")
+
+    def _has_other_matches(self) -> bool:
+        """Whether some row was matched by another value than its key, under an earlier mapping."""
+        return self._one("SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE match IS NOT NULL LIMIT 1)") > 0
+
     def _stage(self, key_kind: str, *, whole: bool) -> None:
         self._rows = self._extractor.stage(key_kind, whole=whole)
         self.shape = self._final(key_kind)
         self._nulls = self._one("SELECT count(*) FROM current WHERE key IS NULL")
+        self._compared, self._known = self._rows - self._nulls, self._ledger.rows
         self._staged = True
 
     def _final(self, key_kind: str) -> Shape:
@@ -86,14 +121,15 @@ class Comparison:
         return Shape("VARCHAR" if key_kind == "VARCHAR" else shape.key_type, shape.columns)
 
     def _mapping_is_new(self) -> bool:
-        """Whether the ledger was last written under another mapping, so that about every row will be sent."""
-        return (
-            self._one(f"SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE mapping <> {self._fingerprint} LIMIT 1)")
-            > 0
-        )
+        """Whether so much of the ledger was written under another mapping that about every row will be sent."""
+        others = self._one(f"SELECT count(*) FROM ledger.rows WHERE mapping <> {self._fingerprint}")
+        return others * 10 > self._ledger.rows
 
-    def _delta(self, present: str) -> str:
-        """The query of `delta` over the present rows: both hashes, and what the ledger knows."""
+    def _delta(self, present: str, buckets: str | None = None) -> str:
+        """The query of `delta` over the present rows: both hashes, and what the ledger knows.
+
+        `buckets`: a query of the only buckets of the ledger that take part.
+        """
         shape = self.shape
         if self._ledger.shape is None:
             self._con.execute(Shape(shape.key_type, ()).create("ledger.rows"))
@@ -103,12 +139,13 @@ class Comparison:
         unchanged = f"c.hash = {old_hash} AND l.mapping = {self._fingerprint} AND l.state = {State.DELIVERED:d}"
         if self._options.full_resync:
             unchanged = "false"
+        known = f"(SELECT * FROM ledger.rows WHERE {bucket_of('key')} IN ({buckets}))" if buckets else "ledger.rows"
         return (
             f"SELECT coalesce(c.key, {key}) AS key, c.key IS NULL AS gone, "
             f"l.key IS NULL AS new, c.hash AS hash, {match} AS match, {old_hash} AS old_hash, "
             "l.mapping AS mapping, l.state AS state, coalesce(l.match, CAST(l.key AS VARCHAR)) AS old_match, "
             "l.generation AS generation, l.intended AS intended, l.code AS code, l.skipped_at AS skipped_at "
-            f"FROM (SELECT * FROM {present} WHERE key IS NOT NULL) c FULL OUTER JOIN ledger.rows l ON c.key = {key} "
+            f"FROM (SELECT * FROM {present} WHERE key IS NOT NULL) c FULL OUTER JOIN {known} l ON c.key = {key} "
             f"WHERE ({unchanged}) IS DISTINCT FROM true"
         )
 
@@ -121,7 +158,7 @@ class Comparison:
         con = self._con
         new = self._one("SELECT count(*) FROM delta WHERE new")
         gone = self._one("SELECT count(*) FROM delta WHERE gone")
-        repeated = self._rows - self._nulls - new > self._ledger.rows - gone
+        repeated = self._compared - new > self._known - gone
         if repeated and not self._staged:
             self._stage(key_kind, whole=False)
         con.execute(

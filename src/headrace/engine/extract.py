@@ -15,7 +15,7 @@ import duckdb
 from headrace.domain.columns import Column, Columns, column_named
 from headrace.domain.errors import Bug, HeadraceError, UserError, WorldError
 from headrace.engine.ledger import Kept, Shape
-from headrace.engine.sqltext import declared_type, declared_value, hash_of, key_type, key_value
+from headrace.engine.sqltext import bucket_of, declared_type, declared_value, digest_of, hash_of, key_type, key_value
 from headrace.sources import Query, Source
 
 if TYPE_CHECKING:
@@ -110,13 +110,27 @@ class Extractor:
         self.staged_whole = True
         return self._pour("current", None, columns=self._wanted.needed, key_kind=kind)[0]
 
-    def stream(self, kind: str, table: str, into: str) -> tuple[int, int]:
+    def digest(self, kind: str) -> int:
+        """Fills `digests` (bucket, rows, digest) with those of the present rows; rows without key have no bucket."""
+        select = (
+            f"SELECT {bucket_of('key')} AS bucket, count(*) AS rows, {digest_of('key', 'hash')} AS digest "
+            f"FROM ({self._select(kind, whole=False)}) AS hashed GROUP BY bucket"
+        )
+        # hash(NULL) is a number like any other.
+        select = select.replace(f"{bucket_of('key')} AS", f"CASE WHEN key IS NOT NULL THEN {bucket_of('key')} END AS")
+        return self._pour("digests", "SELECT * FROM arriving", select=select)[0]
+
+    def stream(self, kind: str, table: str, into: str, buckets: str | None = None) -> tuple[int, int]:
         """Fills `table` by the query `into` over the relation `arriving` (key, hash), which is read as it comes.
 
-        Returns how many rows came, and how many of them without a key.
+        `buckets` is a query of the only buckets wanted. Returns how many rows came, and how many without a key.
         """
         select = self._select(kind, whole=False)
-        return self._pour(table, into, select=select, nulls_of="key")
+        if buckets is None:
+            return self._pour(table, into, select=select, nulls_of="key")
+        wanted = self._con.sql(buckets).to_arrow_table()
+        select = f"SELECT * FROM ({select}) AS hashed WHERE {bucket_of('key')} IN (SELECT bucket FROM keys)"
+        return self._pour(table, into, select=f"{select} AND key IS NOT NULL", keys=wanted)
 
     def fetch(self, kind: str, keys: str) -> int:
         """Fills `fresh` (as `current`, whole) with the rows whose keys the query `keys` gives, by a second read."""

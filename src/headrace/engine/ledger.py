@@ -23,7 +23,7 @@ import duckdb
 import orjson
 
 from headrace.domain.errors import WorldError
-from headrace.engine.sqltext import PROBE, hash_of, literal, quoted
+from headrace.engine.sqltext import PROBE, bucket_of, digest_of, hash_of, literal, quoted
 
 if TYPE_CHECKING:
     from headrace.engine.ports import Acknowledgements
@@ -156,6 +156,11 @@ class Ledger:
         void = " OR ".join([f"{alias}.hash IS NULL", *(f"{alias}.{one.ident} IS NOT NULL" for one in other_kind)])
         return f"CASE WHEN {void} THEN NULL ELSE {anew} END"
 
+    def has_digests(self, wanted: Shape) -> bool:
+        """Whether the stored digests can be compared with those of rows of that shape."""
+        sql = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'ledger' AND table_name = 'digests'"
+        return self.shape == wanted and self.same_hash and one_value(self._con, sql) == 1
+
     def needs_rewrite(self, wanted: Shape) -> bool:
         """Whether the next fold must rewrite the file: another schema, or another hash function."""
         return self.shape is not None and (self.shape != wanted or not self.same_hash)
@@ -236,6 +241,7 @@ class Ledger:
             document = orjson.dumps(
                 {"key_type": shape.key_type, "columns": [(one.name, one.type) for one in shape.columns]}
             ).decode()
+            self._digest(mapping)
             con.execute("DELETE FROM ledger.meta")
             con.execute(f"INSERT INTO ledger.meta SELECT ?, ?, {PROBE}, {FORMAT}", [document, last])
             con.execute("COMMIT")
@@ -245,6 +251,17 @@ class Ledger:
             raise
         finally:
             con.execute("DROP TABLE IF EXISTS folded")
+
+    def _digest(self, mapping: int) -> None:
+        """One row a bucket: how many rows are as delivered, and their digest; none where one is not so plain."""
+        plain = f"state = {State.DELIVERED:d} AND mapping = {mapping}"
+        self._con.execute(
+            f"CREATE OR REPLACE TABLE ledger.digests AS SELECT {bucket_of('key')} AS bucket, "
+            f"count(*) AS rows, {mapping}::UBIGINT AS mapping, "
+            f"CASE WHEN bool_and({plain}) THEN {digest_of('key', 'hash')} END AS digest "
+            f"FROM ledger.rows WHERE state IN ({State.DELIVERED:d}, {State.SKIPPED_NEW:d}, {State.SKIPPED_KNOWN:d}) "
+            "GROUP BY bucket"
+        )
 
     def _folded(self, shape: Shape, mapping: int) -> str:
         """One row for each planned row: as acknowledged, or as it was with its new generation."""

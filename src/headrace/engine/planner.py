@@ -74,7 +74,7 @@ class Planner:
         self._write_plan(shape, values, run_id, baseline=baseline)
         plan = self._finish(counts, shape)
         ledger.detach()
-        for table in ("current", "delta", "fresh", "work"):
+        for table in ("current", "delta", "digests", "fresh", "work"):
             con.execute(f"DROP TABLE IF EXISTS {table}")
         if planned_path:
             con.execute("CHECKPOINT planned")

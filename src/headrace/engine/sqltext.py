@@ -87,3 +87,17 @@ def key_value(columns: Sequence[Column], arriving: Sequence[str], wanted: str) -
 def hash_of(expressions: Sequence[str]) -> str:
     """The hash of a row over its declared values."""
     return f"hash({', '.join(expressions)})"
+
+
+BUCKETS = 8192
+"""How many parts the ledger is digested in: few enough to compare quickly, many enough that a change dirties little."""
+
+
+def bucket_of(key: str) -> str:
+    """The expression of the bucket that a key falls into."""
+    return f"CAST(hash({key}) % {BUCKETS} AS INTEGER)"
+
+
+def digest_of(key: str, row_hash: str) -> str:
+    """The aggregate over a bucket's rows that changes with any of them. Order does not matter; copies do."""
+    return f"CAST(sum(hash({key}, {row_hash})) AS DECIMAL(38,0))"
