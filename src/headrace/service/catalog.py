@@ -279,6 +279,20 @@ class CatalogService:
             edits.append(SetSetting(NAME, checked.workspace.name))
         self._stored().apply(edits)
 
+    def delete(self, kind: Kind, name: str) -> None:
+        """Takes one object away. Raises NotFound, and UserError `in_use` while others refer to it.
+
+        The memory of a deleted sync stays: declared again under its id, it goes on where it was.
+        """
+        if kind in ("source", "model", "destination"):
+            user: Kind = "model" if kind == "source" else "sync"
+            users = [other for other, document in self.documents(user).items() if document.get(kind) == name]
+            if users:
+                named = ", ".join(f'"{one}"' for one in users[:5])
+                message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
+                raise UserError(message, code="in_use")
+        self._stored().delete(kind, name)
+
     # Giving back --------------------------------------------------------------------------------------------------
 
     def export(self, folder: Path | None) -> dict[str, str]:
