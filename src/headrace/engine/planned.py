@@ -10,10 +10,11 @@ import duckdb
 
 from headrace.domain.outcome import Change, Counts, RowFault
 from headrace.domain.plan import Hold, PlannedRow
-from headrace.engine.ledger import Shape, one_value
+from headrace.engine.ledger import Shape, connect, one_value
 from headrace.engine.sqltext import literal, quoted
 
 BATCH = 2000
+READING_MB = 128
 _REMOVED_KEYS = (
     "SELECT CAST(key AS VARCHAR) AS key FROM planned.rows "
     "WHERE change = 'removed' OR (change = 'changed' AND match IS DISTINCT FROM old_match AND match IS NOT NULL)"
@@ -34,21 +35,29 @@ class Plan:
     _con: duckdb.DuckDBPyConnection | None = None
     _order: tuple[str, ...] = field(default_factory=tuple)
 
+    def read_from(self, path: str, temp_directory: str) -> None:
+        """Reads from the plan's file from now on, over a connection that takes little memory."""
+        self._con = connect(READING_MB, temp_directory, threads=1)
+        self._con.execute(f"ATTACH {literal(path)} AS planned (READ_ONLY)")
+
     def rows(self, change: Change | None = None, limit: int | None = None, *, old: bool = True) -> Iterator[PlannedRow]:
-        """The planned rows in the order of their positions. Without `old`, rows do not carry what they were."""
+        """The planned rows, in the order of their positions where only some are asked for.
+
+        Without `old`, rows do not carry what they were.
+        """
         assert self._con is not None
         names = [f"c:{name}" for name in self._order]
         if old:
             names += [f"o:{name}" for name in self._order]
         values = ", ".join(quoted(name) for name in names)
         where = f"WHERE change = {literal(change.value)}" if change else ""
-        tail = f"LIMIT {limit}" if limit is not None else ""
+        tail = f"ORDER BY position LIMIT {limit}" if limit is not None else ""
         count = len(self._order)
         cursor = self._con.cursor()
         try:
             cursor.execute(
                 "SELECT position, CAST(key AS VARCHAR), change, known, old_match, generation, parents_changed, reason, "
-                f"fault, {values} FROM planned.rows {where} ORDER BY position {tail}"
+                f"fault, {values} FROM planned.rows {where} {tail}"
             )
             while batch := cursor.fetchmany(BATCH):
                 for row in batch:

@@ -39,6 +39,7 @@ class Planner:
         self._mapping = mapping
         self._extraction = extraction
         self._options = options
+        self._temp_directory = temp_directory
         self._con = connect(memory_limit_mb, temp_directory)
         self._ledger = Ledger(self._con, ledger_path)
         self._extractor = Extractor(self._con, source, extraction, counted)
@@ -74,10 +75,11 @@ class Planner:
         self._write_plan(shape, values, run_id, baseline=baseline)
         plan = self._finish(counts, shape)
         ledger.detach()
-        for table in ("current", "delta", "digests", "fresh", "work"):
-            con.execute(f"DROP TABLE IF EXISTS {table}")
         if planned_path:
             con.execute("CHECKPOINT planned")
+            # What the comparison took is given back before the first request: sending needs none of it.
+            con.close()
+            plan.read_from(planned_path, self._temp_directory)
         return plan
 
     def _write_plan(self, shape: Shape, values: str, run_id: int, *, baseline: bool) -> None:
