@@ -52,6 +52,8 @@ class Known:
     """True once the parents were looked up anew because an answer blamed them."""
     linked: Mapping[str, tuple[str, ...]] | None = None
     """Reference field -> ids that the record has now, where the union is to be sent."""
+    taken: bool | None = None
+    """Whether another record has the external id of the one that is to be created; None: not asked."""
     refused: Response | None = None
     """The answer to a create that may mean that the record exists."""
     unknown_outcome: bool = False

@@ -87,9 +87,11 @@ class RestObjects:
         return self._update(task, known)
 
     def _create(self, task: Task, known: Known) -> Step:
+        record = _record_of(task)
+        if self._may_be_taken(task, record, known):
+            return Send(self._read(f"{self._path}/{quote(record.values['externalId'], safe='')}"))
         if known.refused is not None:
             return Settled(RowOutcome.REJECTED, rejected(known.refused))
-        record = _record_of(task)
         if (step := self._parents_first(record, known)) is not None:
             return step
         body = self._body(record, known, with_parents=True, create=True)
@@ -98,6 +100,15 @@ class RestObjects:
         elif self._match == "email":
             body = {"email": record.match, **body}
         return Send(self._write("POST", self._path, body), creates=True)
+
+    def _may_be_taken(self, task: Task, record: Record, known: Known) -> bool:
+        """Whether to ask for the external id before a user whom nobody's email found is created, or refused.
+
+        A POST may overwrite the user who has it (vitally 5.5), and insert changes nobody; where POST refuses instead,
+        upsert must come to the same end as where it overwrites.
+        """
+        asks = task.operation.kind == "insert" or known.refused is not None
+        return asks and self._match == "email" and known.taken is None and "externalId" in record.values
 
     def _insert_where_none(self, task: Task, known: Known) -> Step:
         if known.exists:
@@ -116,6 +127,8 @@ class RestObjects:
             if self._adds_parents and self._object.name == "user" and known.linked is None:
                 return Send(self._read(self._address(task.operation.match, known)))
         body = self._body(record, known, with_parents=with_parents, create=False)
+        if known.taken:
+            body = {"email": record.match, **body}
         return Send(self._write("PUT", self._address(task.operation.match, known), body))
 
     def _remove(self, task: Task, known: Known) -> Step:
@@ -205,14 +218,16 @@ class RestObjects:
 
     def _judge_read(self, task: Task, known: Known, answer: Response) -> Verdict:
         if answer.status == 404:
-            return Learned(known.but(exists=False), "no such record")
+            return Learned(known.but(exists=False, taken=False), "no such record")
         if answer.status >= 300:
             return Settled(RowOutcome.REJECTED, rejected(answer))
         document = parsed(answer)
         if self._match == "email" and known.exists is None:
             return self._judge_search(task, known, document)
         linked = {name: _linked(document, name) for name in PARENTS}
-        found = known.but(exists=True, record_id=_id_of(document) or known.record_id, linked=linked)
+        taken = True if known.exists is False else known.taken
+        record_id = _id_of(document) or known.record_id
+        found = known.but(exists=True, record_id=record_id, linked=linked, taken=taken)
         return Learned(found, "the record exists")
 
     def _judge_search(self, task: Task, known: Known, document: Mapping[str, Any]) -> Verdict:
@@ -237,9 +252,10 @@ class RestObjects:
             return Settled(RowOutcome.DELIVERED, record_id=_id_of(parsed(answer)))
         if (blamed := self._blamed_parents(task, known, answer)) is not None:
             return blamed
-        if answer.status in (400, 409, 422) and self._match != "email" and known.refused is None:
+        if answer.status in (400, 409, 422) and known.refused is None:
             # A create of an existing record may be answered so (vitally 5.5, unresolved): ask the record itself.
-            return Learned(known.but(exists=None, refused=answer), "refused; the record may exist already")
+            exists = False if self._match == "email" else None
+            return Learned(known.but(exists=exists, refused=answer), "refused; the record may exist already")
         return Settled(RowOutcome.REJECTED, rejected(answer))
 
     def _judge_write(self, task: Task, known: Known, request: Request, answer: Response) -> Verdict:
