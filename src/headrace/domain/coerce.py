@@ -79,8 +79,10 @@ def _exact(value: Any) -> Any:
     return orjson.Fragment(text if text not in ("-0", "") else "0")
 
 
-def _integer(value: int) -> Any:
-    return orjson.Fragment(str(value)) if _is_huge(value) else value
+def _integer(value: Any) -> Any:
+    # What may be past 64 bits (HUGEINT, the type of a sum) arrives as a whole Decimal.
+    whole = value if type(value) is int else int(value)
+    return whole if -(2**63) <= whole < 2**64 else orjson.Fragment(str(whole))
 
 
 def _parsed(value: Any) -> Any:
@@ -88,6 +90,21 @@ def _parsed(value: Any) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
         raise Mismatch(value, "JSON") from None
+
+
+def jsonable(value: Any) -> Any:
+    """A constant of the configuration as JSON can hold it, whatever is inside it. Raises Mismatch for NaN."""
+    match value:
+        case dict():
+            return {key: jsonable(inner) for key, inner in value.items()}
+        case list():
+            return [jsonable(inner) for inner in value]
+        case float():
+            return _finite(value)
+        case int() if not isinstance(value, bool):
+            return _integer(value)
+        case _:
+            return value
 
 
 def _base64(value: bytes) -> str:
@@ -132,19 +149,34 @@ def _as_string(value: Any) -> str:
             return orjson.dumps(value).decode()
 
 
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
+MOST_DIGITS = 1000
+"""Text such as 1e999999999 is a number, and written out it would fill the memory."""
+
+
+def _number_in(value: Any, expected: str) -> Decimal:
+    """The finite number that a value or its text is. Raises Mismatch."""
+    text = str(value).strip()
+    if not isinstance(value, Decimal | float) and not _NUMBER.match(text):
+        raise Mismatch(value, expected)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent past what decimals know
+        raise Mismatch(value, expected) from None
+    if not number.is_finite():
+        raise Mismatch(value, expected)
+    if len(text) > MOST_DIGITS or abs(number.adjusted()) > MOST_DIGITS:
+        raise Mismatch(value, expected, f"it has more than {MOST_DIGITS:,} digits")
+    return number
+
+
 def _as_integer(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise Mismatch(value, "an integer") from None
-    if not number.is_finite() or number != number.to_integral_value():
+    number = _number_in(value, "an integer")
+    if number != number.to_integral_value():
         raise Mismatch(value, "an integer")
-    return _integer(int(number))
-
-
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
+    return _integer(number)
 
 
 def _as_number(value: Any) -> Any:
@@ -154,10 +186,7 @@ def _as_number(value: Any) -> Any:
         return _integer(value)
     if isinstance(value, float):
         return _finite(value)
-    text = str(value).strip()
-    if not isinstance(value, Decimal) and not _NUMBER.match(text):
-        raise Mismatch(value, "a number")
-    return _exact(text)
+    return _exact(_number_in(value, "a number"))
 
 
 _BOOLEANS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "on": True}
@@ -167,7 +196,8 @@ _BOOLEANS |= {"false": False, "f": False, "no": False, "n": False, "0": False, "
 def _as_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    found = _BOOLEANS.get(str(value).strip().lower())
+    whole = isinstance(value, float | Decimal) and value in (0, 1)
+    found = _BOOLEANS.get(str(int(value) if whole else value).strip().lower())
     if found is None:
         raise Mismatch(value, "a boolean", "true, false, yes, no, 1 and 0 are understood")
     return found
@@ -175,18 +205,29 @@ def _as_boolean(value: Any) -> bool:
 
 def read_datetime(value: Any, zone: ZoneInfo | None) -> datetime:
     """An aware UTC instant from a datetime, a date, or ISO text; what has no zone is of `zone`, else UTC."""
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, date):
-        moment = datetime.combine(value, time())
-    else:
-        try:
-            moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            raise Mismatch(value, "a datetime", "ISO 8601 is understood: 2026-01-31 or 2026-01-31T09:30:00Z") from None
+    moment = _moment(value)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone or UTC)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # 0001-01-01 east of Greenwich, 9999-12-31 west of it: dates that stand for "never"
+        raise Mismatch(value, "a datetime", "in UTC it lies outside the years 1 to 9999") from None
+
+
+def _moment(value: Any) -> datetime:
+    """The datetime as it is written, with a zone or without. Raises Mismatch."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime.combine(value, time())
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        # Digits alone may be seconds since 1970, of which some would read as a date. Only eight are surely none.
+        if text.isdigit() and len(text) != 8:
+            raise ValueError
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise Mismatch(value, "a datetime", "ISO 8601 is understood: 2026-01-31 or 2026-01-31T09:30:00Z") from None
 
 
 def _as_object(value: Any) -> dict[str, Any]:
@@ -207,13 +248,10 @@ def _datetime_reader(zone: ZoneInfo | None) -> Convert:
     return lambda value: iso(read_datetime(value, zone))
 
 
-def _date_reader(zone: ZoneInfo | None) -> Convert:
-    def read(value: Any) -> str:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return value.isoformat()
-        return read_datetime(value, zone).date().isoformat()
-
-    return read
+def _as_date(value: Any) -> str:
+    """The day as it is written; of an instant with a zone, its day in UTC."""
+    moment = _moment(value)
+    return (moment if moment.tzinfo is None else read_datetime(moment, None)).date().isoformat()
 
 
 def natural(column: ColumnType, zone: ZoneInfo | None = None) -> Convert:
@@ -235,9 +273,10 @@ def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = No
         case "boolean":
             return _as_boolean
         case "datetime":
-            return _datetime_reader(zone)
+            # Such a column arrives as UTC: no zone of the rule moves it.
+            return _datetime_reader(None if column is ColumnType.DATETIME_TZ else zone)
         case "date":
-            return _date_reader(None if column is ColumnType.DATETIME_TZ else zone)
+            return _as_date
         case "object":
             return _as_object
         case "array":

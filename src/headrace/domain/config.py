@@ -28,6 +28,7 @@ from headrace.domain.rules import Rule
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _SPAN = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
+_LONGEST_SPAN_S = 100 * 366 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -39,12 +40,15 @@ def parse_span(text: object) -> timedelta:
     """`15m`, `24h`, `90s`, `7d`, or whole seconds, as a timedelta. Raises ValueError with the mend."""
     if isinstance(text, timedelta):
         return text
-    if isinstance(text, int) and not isinstance(text, bool) and text > 0:
-        return timedelta(seconds=text)
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = f"{text}s"
     found = _SPAN.match(str(text).strip())
     if not found or int(found[1]) == 0:
         raise ValueError("is no span of time: write for example 90s, 15m, 24h or 7d")
-    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST_SPAN_S:
+        raise ValueError("is longer than 100 years")
+    return timedelta(seconds=seconds)
 
 
 def write_span(span: timedelta) -> str:

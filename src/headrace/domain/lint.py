@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import AS_TYPE, Mismatch, check_field, fits, offer
+from headrace.domain.coerce import AS_TYPE, Mismatch, check_field, conversion, fits, jsonable, offer, read_datetime
 from headrace.domain.columns import Columns, ColumnType, column_named
 from headrace.domain.config import Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
@@ -132,6 +133,9 @@ def _lint_rule(
     """One rule, and the rules inside it. `spec` is None inside an object, where every type is its own."""
     if rule.by is not None and (spec is None or spec.refers_to is None):
         yield Finding("unknown_key", '"by" belongs to references to other records only.', f"{path}.by")
+    if rule.as_ is not None and isinstance(rule, r.ObjectRule | r.ArrayRule):
+        message = '"as" converts one value; write it on the rules inside.'
+        yield Finding("unknown_key", message, f"{path}.as")
     if rule.timezone is not None and not _is_zone(rule.timezone):
         message = f'"{rule.timezone}" is no IANA time zone. Write for example Europe/Berlin.'
         yield Finding("unknown_value", message, f"{path}.timezone")
@@ -141,11 +145,7 @@ def _lint_rule(
         case r.StaticRule():
             yield from _lint_static(path, rule, wanted)
         case r.VariableRule():
-            if rule.variable not in r.VARIABLES:
-                message = f'There is no variable "{rule.variable}".{near(rule.variable, r.VARIABLES)}'
-                yield Finding("unknown_value", message, f"{path}.variable")
-            elif rule.as_ is None and wanted not in (FieldType.TEXT, FieldType.ANY, FieldType.DATETIME):
-                yield _mismatch(path, f'Variable "{rule.variable}" is text', wanted)
+            yield from _lint_variable(path, rule, wanted)
         case r.TemplateRule():
             message = "Template mappings (Liquid) are not there yet. Use column, static, variable, object or array."
             yield Finding("template_error", message, path)
@@ -176,7 +176,6 @@ def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Colu
         )
         if not reference:
             yield _mismatch(path, f"With as: {rule.as_} this", wanted)
-            return
     if columns is None:
         return
     column = column_named(columns, rule.column)
@@ -193,13 +192,35 @@ def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Colu
         yield _mismatch(path, said, wanted, mend or " Cast it in the model's SQL.")
 
 
+_VARIABLE_EXAMPLES: dict[str, Any] = {"run.id": 12, "run.started_at": "2026-01-31T09:30:00.000Z"}
+"""What a variable looks like; those that are not here are names."""
+
+
+def _lint_variable(path: str, rule: r.VariableRule, wanted: FieldType) -> Iterator[Finding]:
+    if rule.variable not in r.VARIABLES:
+        message = f'There is no variable "{rule.variable}".{near(rule.variable, r.VARIABLES)}'
+        yield Finding("unknown_value", message, f"{path}.variable")
+        return
+    example = _VARIABLE_EXAMPLES.get(rule.variable, "a name")
+    yield from _lint_constant(path, f'The variable "{rule.variable}", such as', example, rule, wanted)
+
+
 def _lint_static(path: str, rule: r.StaticRule, wanted: FieldType) -> Iterator[Finding]:
-    if rule.static is None or rule.as_ is not None:
+    yield from _lint_constant(f"{path}.static", "The static value", rule.static, rule, wanted)
+
+
+def _lint_constant(path: str, said: str, value: Any, rule: r.Rule, wanted: FieldType) -> Iterator[Finding]:
+    """A value that is the same for every row: what the mapping will make of it is known now."""
+    if value is None:
         return
     try:
-        check_field(rule.static, wanted)
+        zone = ZoneInfo(rule.timezone) if rule.timezone and _is_zone(rule.timezone) else None
+        made = jsonable(value) if rule.as_ is None else conversion(rule.as_, None, zone)(value)
+        check_field(made, wanted)
+        if wanted is FieldType.DATETIME:
+            read_datetime(made, zone)
     except Mismatch as mismatch:
-        yield Finding("type_mismatch", f"The static value {mismatch}.", f"{path}.static")
+        yield Finding("type_mismatch", f"{said} {mismatch}.", path)
 
 
 def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:

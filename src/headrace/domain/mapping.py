@@ -7,6 +7,7 @@ row at once. It never looks at the destination's answers and never sees a secret
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from contextlib import suppress
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, check_field, conversion, natural
+from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, natural
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.config import SyncConfig
 from headrace.domain.errors import Bug
@@ -128,7 +129,8 @@ class Mapping:
                 faults.append(RowFault("type_mismatch", f'Field "{path}": {mismatch}.', path))
                 continue
             if spec.inside:
-                values.setdefault(spec.inside, {})[spec.name] = value
+                # A new object: the one that is there may be a constant that every row shares.
+                values[spec.inside] = {**(values.get(spec.inside) or {}), spec.name: value}
             else:
                 values[spec.name] = value
         return values, references
@@ -195,7 +197,14 @@ def fingerprint(sync: SyncConfig) -> str:
         exclude_unset=True,
         include={"type", "object", "match", "fields", "traits", "event", "timestamp", "properties"},
     )
-    return hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(_canonical(relevant)).hexdigest()[:16]
+
+
+def _canonical(document: Any) -> bytes:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a static whole number past 64 bits
+        return json.dumps(document, sort_keys=True).encode()
 
 
 def _ids(value: Any, spec: Field) -> tuple[str, ...]:
@@ -205,12 +214,24 @@ def _ids(value: Any, spec: Field) -> tuple[str, ...]:
             value = orjson.loads(value)
     items = value if isinstance(value, list) else [] if value is None else [value]
     for item in items:
-        if isinstance(item, bool | dict | list):
+        if isinstance(item, bool | dict | list | orjson.Fragment):
             raise Mismatch(item, "an id")
     ids = tuple(dict.fromkeys(str(item) for item in items if item is not None and str(item).strip()))
     if spec.type is FieldType.REFERENCE and len(ids) > 1:
         raise Mismatch(value, "one id", "this field holds one")
     return ids
+
+
+def _converter(to: r.AsType, column: Column, zone: ZoneInfo | None) -> Callable[[Any], Any]:
+    """The function behind `as` for a column: what needs reading is read first, so that `as` sees the value."""
+    wanted = conversion(to, column.type, zone)
+    if column.type is ColumnType.JSON:
+        before = natural(ColumnType.JSON)
+        return lambda value: None if (parsed := before(value)) is None else wanted(parsed)
+    if column.type is ColumnType.DATETIME and to == "string":
+        local = natural(ColumnType.DATETIME, zone)
+        return lambda value: wanted(local(value))
+    return wanted
 
 
 @dataclass(slots=True)
@@ -241,9 +262,12 @@ class _Compiler:
     def _reference(self, rule: r.ColumnRule) -> Compute:
         column = self.column(rule.column)
         index = self.read.index(column)
+        absent = None if rule.null == "send" else SKIP
+        if rule.as_ is not None or rule.empty_string is not None:
+            compute = self._column_value(rule)
+            return lambda row: absent if (value := compute(row)) is None else value
         read = natural(ColumnType.JSON) if column.type is ColumnType.JSON else lambda value: value
-        send_null = rule.null == "send"
-        return lambda row: (None if send_null else SKIP) if (value := row[index]) is None else read(value)
+        return lambda row: absent if (value := row[index]) is None else read(value)
 
     def _value(self, rule: r.Rule) -> Compute:
         match rule:
@@ -258,7 +282,8 @@ class _Compiler:
             case r.ObjectRule():
                 return self._object({key: (self._value(inner), inner.null) for key, inner in rule.object.items()})
             case r.ColumnsRule():
-                each = {name: r.ColumnRule(column=name, empty_string=rule.empty_string) for name in rule.columns}
+                options = rule.model_dump(by_alias=True, include={"as_", "empty_string", "timezone"})
+                each = {name: r.ColumnRule(column=name, **options) for name in rule.columns}
                 return self._object({name: (self._column_value(one), rule.null) for name, one in each.items()})
             case r.ArrayRule():
                 return self._array([(self._value(inner), inner.null) for inner in rule.array])
@@ -273,17 +298,14 @@ class _Compiler:
         zone = ZoneInfo(rule.timezone) if rule.timezone else None
         convert = natural(column.type, zone)
         if rule.as_ is not None:
-            # JSON and decimals are read first, so that `as` sees the value and not its spelling.
-            before = natural(column.type) if column.type is ColumnType.JSON else None
-            wanted = conversion(rule.as_, column.type, zone)
-            convert = (lambda value: wanted(before(value))) if before else wanted
+            convert = _converter(rule.as_, column, zone)
         if rule.empty_string == "null":
             return lambda row: None if (value := row[index]) is None or value == "" else convert(value)
         return lambda row: None if (value := row[index]) is None else convert(value)
 
     def _constant(self, value: Any, rule: r.Rule) -> Any:
         if value is None or rule.as_ is None:
-            return value
+            return jsonable(value)
         return conversion(rule.as_, None, ZoneInfo(rule.timezone) if rule.timezone else None)(value)
 
     @staticmethod

@@ -1,0 +1,253 @@
+"""From what a column holds to what a field takes: strictly, exactly, and never by a guess."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.domain.coerce import Mismatch, check_field, fits, offer
+from headrace.domain.columns import ColumnType
+from headrace.domain.spec import FieldType
+
+from .world import T, faults_of, columns_of, sync_of, trait
+
+NOON = datetime(2026, 1, 31, 12, 0)
+LATE = datetime(2026, 1, 31, 0, 30)
+
+
+def told(rule: dict[str, Any], kind: ColumnType, value: Any) -> str:
+    """The JSON that is sent for a value."""
+    return orjson.dumps(trait({"column": "v", **rule}, kind, value)).decode()
+
+
+def refusal(rule: dict[str, Any], kind: ColumnType, value: Any) -> str:
+    sync = sync_of({"name": {"static": "Acme"}, "traits": {"object": {"x": {"column": "v", **rule}}}})
+    (fault,) = faults_of(sync, columns_of(id=T.TEXT, v=kind), v=value)
+    assert ("type_mismatch", "traits.x") == (fault.code, fault.field)
+    return fault.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sent"),
+    [
+        (T.TEXT, "Zoë", '"Zoë"'),
+        (T.TEXT, "", '""'),
+        (T.INTEGER, 12, "12"),
+        (T.INTEGER, 2**64, "18446744073709551616"),
+        (T.INTEGER, Decimal(-(10**37)), "-10000000000000000000000000000000000000"),
+        (T.INTEGER, Decimal(12), "12"),  # the sum of a BIGINT column is a HUGEINT, which arrives as a decimal
+        (T.NUMBER, 0.1, "0.1"),
+        (T.DECIMAL, Decimal("19.90"), "19.9"),
+        (T.DECIMAL, Decimal("-0.00"), "0"),
+        (T.DECIMAL, Decimal("1E+3"), "1000"),
+        (T.DECIMAL, Decimal("12345678901234567890.123456789"), "12345678901234567890.123456789"),
+        (T.DECIMAL, "100.50", "100.5"),
+        (T.BOOLEAN, False, "false"),
+        (T.DATE, date(2026, 1, 31), '"2026-01-31"'),
+        (T.DATETIME, NOON, '"2026-01-31T12:00:00.000Z"'),
+        (T.DATETIME_TZ, NOON, '"2026-01-31T12:00:00.000Z"'),
+        (T.DATETIME, datetime(1, 1, 1), '"0001-01-01T00:00:00.000Z"'),
+        (T.JSON, '{"a": [1, null, 1.5]}', '{"a":[1,null,1.5]}'),
+        (T.JSON, "null", "null"),
+        (T.BINARY, b"\x00\xff", '"AP8="'),
+        (T.TEXT, None, "null"),
+    ],
+)
+def test_a_value_keeps_its_type_and_every_digit(kind: ColumnType, value: Any, sent: str):
+    """Numbers that turn into text, or lose a digit, are found months later by somebody's revenue report."""
+    assert sent == told({}, kind, value)
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "value", "sent"),
+    [
+        ("string", T.INTEGER, 12, '"12"'),
+        ("string", T.INTEGER, Decimal(2**70), f'"{2**70}"'),
+        ("string", T.NUMBER, 12.0, '"12"'),
+        ("string", T.NUMBER, 0.5, '"0.5"'),
+        ("string", T.DECIMAL, Decimal("19.90"), '"19.90"'),
+        ("string", T.BOOLEAN, True, '"true"'),
+        ("string", T.DATE, date(2026, 1, 31), '"2026-01-31"'),
+        ("string", T.DATETIME, NOON, '"2026-01-31T12:00:00.000Z"'),
+        ("string", T.JSON, '{"a":1}', '"{\\"a\\":1}"'),
+        ("string", T.JSON, '"text"', '"text"'),
+        ("string", T.BINARY, b"\x00\xff", '"AP8="'),
+        ("integer", T.TEXT, " 12 ", "12"),
+        ("integer", T.TEXT, "12.0", "12"),
+        ("integer", T.NUMBER, 12.0, "12"),
+        ("integer", T.BOOLEAN, True, "1"),
+        ("integer", T.DECIMAL, Decimal("1E+2"), "100"),
+        ("integer", T.TEXT, "9" * 30, "9" * 30),
+        ("number", T.TEXT, "19.90", "19.9"),
+        ("number", T.TEXT, "1e3", "1000"),
+        ("number", T.INTEGER, 2**63 + 2**62, str(2**63 + 2**62)),
+        ("number", T.BOOLEAN, False, "0"),
+        ("boolean", T.TEXT, "Yes", "true"),
+        ("boolean", T.TEXT, "off", "false"),
+        ("boolean", T.INTEGER, 0, "false"),
+        ("boolean", T.NUMBER, 1.0, "true"),
+        ("boolean", T.DECIMAL, Decimal("0.00"), "false"),
+        ("datetime", T.DATE, date(2026, 1, 31), '"2026-01-31T00:00:00.000Z"'),
+        ("datetime", T.TEXT, "2026-01-31", '"2026-01-31T00:00:00.000Z"'),
+        ("datetime", T.TEXT, "2026-01-31T12:00:00+02:00", '"2026-01-31T10:00:00.000Z"'),
+        ("datetime", T.TEXT, "20260131", '"2026-01-31T00:00:00.000Z"'),
+        ("date", T.DATETIME, LATE, '"2026-01-31"'),
+        ("date", T.DATE, date(2026, 1, 31), '"2026-01-31"'),
+        ("date", T.TEXT, "2026-01-31T00:30:00", '"2026-01-31"'),
+        ("date", T.TEXT, "2026-01-31T00:30:00+02:00", '"2026-01-30"'),
+        ("object", T.TEXT, '{"seats": 3}', '{"seats":3}'),
+        ("object", T.JSON, '{"seats": 3}', '{"seats":3}'),
+        ("array", T.TEXT, "[1, 2]", "[1,2]"),
+        ("integer", T.JSON, "null", "null"),
+        ("string", T.JSON, "null", "null"),
+    ],
+)
+def test_as_converts_without_loss(to: str, kind: ColumnType, value: Any, sent: str):
+    assert sent == told({"as": to}, kind, value)
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "value", "expected"),
+    [
+        (None, T.NUMBER, float("nan"), "a finite number"),
+        (None, T.NUMBER, float("-inf"), "a finite number"),
+        (None, T.DECIMAL, Decimal("NaN"), "a finite number"),
+        (None, T.JSON, "{oops", "JSON"),
+        ("integer", T.TEXT, "12.5", "an integer"),
+        ("integer", T.TEXT, "1_000", "an integer"),
+        ("integer", T.TEXT, "twelve", "an integer"),
+        ("integer", T.NUMBER, float("inf"), "an integer"),
+        ("integer", T.TEXT, "1e999999999", "an integer"),
+        ("integer", T.TEXT, "1e9999999999999999999", "an integer"),
+        ("integer", T.TEXT, "9" * 5000, "an integer"),
+        ("number", T.TEXT, "1e999999999", "a number"),
+        ("number", T.TEXT, "1,000", "a number"),
+        ("number", T.TEXT, "NaN", "a number"),
+        ("number", T.TEXT, "", "a number"),
+        ("number", T.DATE, date(2026, 1, 31), "a number"),
+        ("number", T.NUMBER, float("nan"), "a finite number"),
+        ("boolean", T.TEXT, "maybe", "a boolean"),
+        ("boolean", T.INTEGER, 2, "a boolean"),
+        ("datetime", T.TEXT, "31.01.2026", "a datetime"),
+        ("datetime", T.TEXT, "", "a datetime"),
+        ("datetime", T.TEXT, "0001-01-01T00:00:00+05:00", "a datetime"),
+        ("datetime", T.TEXT, "9999-12-31T23:59:59-05:00", "a datetime"),
+        ("datetime", T.INTEGER, 1912101112345, "a datetime"),
+        ("datetime", T.TEXT, "1912101112345", "a datetime"),
+        ("datetime", T.BOOLEAN, True, "a datetime"),
+        ("object", T.TEXT, "plain", "JSON"),
+        ("object", T.TEXT, "[1]", "a JSON object"),
+        ("array", T.JSON, '{"a":1}', "a JSON array"),
+    ],
+)
+def test_what_does_not_fit_is_a_fault_with_the_value_and_the_expected_type(
+    to: str | None, kind: ColumnType, value: Any, expected: str
+):
+    """A guess would be sent a thousand times; a value that crashes would take its siblings along."""
+    assert f" is not {expected}" in refusal({"as": to} if to else {}, kind, value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "value", "sent"),
+    [
+        ({}, T.DATETIME, LATE, '"2026-01-30T23:30:00.000Z"'),
+        ({"as": "datetime"}, T.DATETIME, LATE, '"2026-01-30T23:30:00.000Z"'),
+        ({"as": "datetime"}, T.TEXT, "2026-07-01 12:00", '"2026-07-01T10:00:00.000Z"'),
+        ({"as": "string"}, T.DATETIME, LATE, '"2026-01-30T23:30:00.000Z"'),
+        ({"as": "date"}, T.DATETIME, LATE, '"2026-01-31"'),  # the day as it is written, not the day in UTC
+        ({}, T.DATETIME_TZ, LATE, '"2026-01-31T00:30:00.000Z"'),  # it has a zone, so it does not move
+        ({"as": "datetime"}, T.DATETIME_TZ, LATE, '"2026-01-31T00:30:00.000Z"'),
+        ({"as": "datetime"}, T.TEXT, "2026-01-31T00:30:00Z", '"2026-01-31T00:30:00.000Z"'),
+    ],
+)
+def test_a_zone_moves_only_what_has_none(rule: dict[str, Any], kind: ColumnType, value: Any, sent: str):
+    """Berlin is one hour ahead in January, two in July; an hour shifted twice is a renewal on the wrong day."""
+    assert sent == told({**rule, "timezone": "Europe/Berlin"}, kind, value)
+
+
+def test_the_first_day_of_all_does_not_stop_a_run_whose_zone_is_east_of_utc():
+    """0001-01-01 is how some databases write "never"; in UTC it would be before the first year."""
+    said = refusal({"timezone": "Europe/Berlin"}, T.DATETIME, datetime(1, 1, 1))
+
+    assert "outside the years 1 to 9999" in said
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**20), max_value=10**20))
+def test_a_decimal_arrives_exactly_as_it_was(value: Decimal):
+    assert value == Decimal(told({}, T.DECIMAL, value))
+
+
+@given(st.integers(-(10**38) + 1, 10**38 - 1))
+def test_a_whole_number_arrives_exactly_as_it_was(value: int):
+    assert value == int(told({}, T.INTEGER, Decimal(value))) == int(told({"as": "integer"}, T.TEXT, str(value)))
+
+
+@given(st.text() | st.integers() | st.floats() | st.binary() | st.booleans(), st.sampled_from(["integer", "number"]))
+def test_any_value_is_a_number_or_a_fault(value: Any, to: str):
+    """Whatever a warehouse holds, the row gets an outcome; nothing else may come out of a conversion."""
+    kinds = {str: T.TEXT, int: T.INTEGER, float: T.NUMBER, bytes: T.BINARY, bool: T.BOOLEAN}
+    sync = sync_of({"name": {"static": "A"}, "traits": {"object": {"x": {"column": "v", "as": to}}}})
+
+    faults = faults_of(sync, columns_of(id=T.TEXT, v=kinds[type(value)]), v=value)
+
+    assert [] == [fault for fault in faults if fault.code != "type_mismatch"]
+
+
+FITS = {
+    FieldType.TEXT: {T.TEXT},
+    FieldType.ID: {T.TEXT, T.INTEGER},
+    FieldType.NUMBER: {T.INTEGER, T.NUMBER, T.DECIMAL},
+    FieldType.BOOLEAN: {T.BOOLEAN},
+    FieldType.DATETIME: {T.DATE, T.DATETIME, T.DATETIME_TZ},
+    FieldType.OBJECT: {T.JSON},
+    FieldType.REFERENCE: {T.TEXT, T.INTEGER},
+    FieldType.REFERENCES: {T.TEXT, T.INTEGER, T.JSON},
+    FieldType.ANY: set(ColumnType),
+}
+
+
+@pytest.mark.parametrize("field", FieldType)
+def test_types_agree_by_one_table(field: FieldType):
+    """A17: text wants text, a date wants a date; a text column needs `as: datetime` to be one."""
+    assert FITS[field] == {kind for kind in ColumnType if fits(kind, field)}
+
+
+def test_a_conversion_is_offered_where_there_may_be_one():
+    assert "datetime" == offer(T.TEXT, FieldType.DATETIME)
+    assert "string" == offer(T.INTEGER, FieldType.TEXT)
+    assert "object" == offer(T.TEXT, FieldType.OBJECT)
+    assert None is offer(T.INTEGER, FieldType.DATETIME)
+    assert None is offer(T.NUMBER, FieldType.OBJECT)
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        (FieldType.TEXT, "a", 1),
+        (FieldType.NUMBER, 1, "1"),
+        (FieldType.NUMBER, 1.5, True),
+        (FieldType.BOOLEAN, True, 1),
+        (FieldType.DATETIME, "2026-01-31", 1),
+        (FieldType.OBJECT, {}, "{}"),
+        (FieldType.ID, "a", 1.5),
+    ],
+)
+def test_a_field_takes_its_own_type_only(field: FieldType, good: Any, bad: Any):
+    assert good == check_field(good, field)
+    with pytest.raises(Mismatch):
+        check_field(bad, field)
+
+
+def test_an_id_that_is_a_whole_number_is_its_digits():
+    assert "12" == check_field(12, FieldType.ID)
+
+
+def test_a_message_never_holds_a_whole_document():
+    """A message is kept, shown and exported; a document in it may be anybody's personal data."""
+    assert len(refusal({"as": "integer"}, T.TEXT, "x" * 10_000)) < 200
