@@ -15,7 +15,7 @@ from headrace.domain.coerce import Mismatch, check_field, fits, offer
 from headrace.domain.columns import ColumnType
 from headrace.domain.spec import FieldType
 
-from .world import T, faults_of, columns_of, sync_of, trait
+from .world import T, columns_of, faults_of, sync_of, trait
 
 NOON = datetime(2026, 1, 31, 12, 0)
 LATE = datetime(2026, 1, 31, 0, 30)

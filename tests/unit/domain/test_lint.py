@@ -1,0 +1,223 @@
+"""Everything wrong with a sync is found at once, before anything is saved, with its place and its mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headrace.domain.config import ModelConfig
+from headrace.domain.lint import lint_model, near
+
+from .world import T, coded, columns_of, lint, sync_of
+
+COLUMNS = columns_of(
+    id=T.TEXT, email=T.TEXT, name=T.TEXT, seats=T.INTEGER, born=T.DATE, extra=T.JSON, ratio=T.NUMBER, photo=T.BINARY
+)
+PARENTS = "Must specify at least one of: accountIds or organizationIds"
+
+
+def user(match: str, mode: str = "upsert", **fields: Any):
+    column = "email" if match == "email" else "id"
+    return sync_of(fields, object="user", mode=mode, match={"column": column, "field": match})
+
+
+def test_a_sync_without_fault_has_no_finding():
+    fields = {
+        "name": {"column": "name"},
+        "organizationId": {"column": "id", "by": "vitally_id"},
+        "nextRenewalDate": {"column": "born"},
+        "churnedAt": {"column": "name", "as": "datetime", "timezone": "Europe/Berlin"},
+        "trialEndDate": {"variable": "run.started_at"},
+        "mrr": {"variable": "run.id"},
+        "traits": {"object": {"all": {"columns": ["seats", "extra"]}, "list": {"array": [{"column": "photo"}]}}},
+    }
+
+    assert [] == lint(sync_of(fields, schedule={"cron": "0 * * * *", "timezone": "Europe/Berlin"}), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"type": "rest_object"}, ("unknown_value", "type", "Did you mean rest_objects?")),
+        ({"object": "acount"}, ("unknown_value", "object", "Did you mean account?")),
+        ({"object": None}, ("field_required", "object", "needs an object")),
+        ({"mode": None}, ("field_required", "mode", "insert, update, upsert")),
+        ({"mode": "upsrt"}, ("unknown_value", "mode", "Did you mean upsert")),
+        ({"match": None}, ("field_required", "match", "{column: ..., field: ...}")),
+        ({"match": {"column": "id", "field": "email"}}, ("unknown_value", "match.field", "There are: externalId, id.")),
+        ({"match": {"column": "id", "field": "id"}}, ("mode_not_allowed", "match.field", "mode update only")),
+        ({"match": {"column": "idd", "field": "externalId"}}, ("column_missing", "match.column", "Did you mean id")),
+        ({"match": {"column": "born", "field": "externalId"}}, ("type_mismatch", "match.column", "Cast it")),
+        (
+            {"schedule": {"cron": "0 * * * *", "timezone": "Berlin"}},
+            ("unknown_value", "schedule.timezone", "Europe/Berlin"),
+        ),
+        ({"event": {"static": "x"}}, ("unknown_key", "event", "does not belong to sync type rest_objects")),
+        ({"timestamp": {"static": "x"}}, ("unknown_key", "timestamp", "does not belong")),
+        ({"properties": {}}, ("unknown_key", "properties", "does not belong")),
+        ({"traits": {}}, ("unknown_key", "traits", "Write traits under fields.")),
+    ],
+)
+def test_a_choice_that_is_not_there_is_found_with_the_nearest_that_is(change: dict[str, Any], found: Any):
+    code, path, words = found
+
+    (finding,) = lint(sync_of(**change), COLUMNS)
+
+    assert [(code, path)] == coded([finding])
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"nam": {"static": "x"}}, ("unknown_field", "fields.nam", "Did you mean name?")),
+        ({"plan": {"static": "x"}}, ("unknown_field", "fields.plan", "belongs inside traits")),
+        ({"externalId": {"column": "id"}}, ("field_twice", "fields.externalId", "Take it out of fields")),
+        ({"mrr": {"column": "seets"}}, ("column_missing", "fields.mrr.column", "Did you mean seats?")),
+        ({"mrr": {"column": "name"}}, ("type_mismatch", "fields.mrr", "Add `as: number`")),
+        ({"mrr": {"column": "born"}}, ("type_mismatch", "fields.mrr", "the field takes number")),
+        ({"mrr": {"column": "name", "as": "string"}}, ("type_mismatch", "fields.mrr", "the field takes number")),
+        ({"churnedAt": {"column": "name"}}, ("type_mismatch", "fields.churnedAt", "Add `as: datetime`")),
+        ({"churnedAt": {"column": "seats"}}, ("type_mismatch", "fields.churnedAt", "Cast it in the model's SQL")),
+        ({"churnedAt": {"static": "soon"}}, ("type_mismatch", "fields.churnedAt.static", "is not a datetime")),
+        ({"churnedAt": {"variable": "sync.name"}}, ("type_mismatch", "fields.churnedAt", "is not a datetime")),
+        ({"mrr": {"variable": "sync.name"}}, ("type_mismatch", "fields.mrr", "is not a number")),
+        ({"mrr": {"variable": "run.number"}}, ("unknown_value", "fields.mrr.variable", 'no variable "run.number"')),
+        ({"mrr": {"static": "12"}}, ("type_mismatch", "fields.mrr.static", "is not a number")),
+        ({"mrr": {"static": float("nan")}}, ("type_mismatch", "fields.mrr.static", "a finite number")),
+        ({"mrr": {"static": "twelve", "as": "number"}}, ("type_mismatch", "fields.mrr.static", "is not a number")),
+        ({"mrr": {"object": {}}}, ("type_mismatch", "fields.mrr", "This is an object")),
+        ({"mrr": {"columns": ["seats"]}}, ("type_mismatch", "fields.mrr", "This is an object of columns")),
+        ({"mrr": {"array": []}}, ("type_mismatch", "fields.mrr", "This is a list")),
+        ({"mrr": {"template": "{{ row.mrr }}"}}, ("template_error", "fields.mrr", "not there yet")),
+        ({"mrr": {"column": "seats", "by": "vitally_id"}}, ("unknown_key", "fields.mrr.by", "references")),
+        ({"mrr": {"column": "seats", "timezone": "CET+1x"}}, ("unknown_value", "fields.mrr.timezone", "IANA")),
+        ({"traits": {"column": "name"}}, ("type_mismatch", "fields.traits", "add `as: object`")),
+        ({"traits": {"column": "seats"}}, ("type_mismatch", "fields.traits", "{object: {seats: {column: seats}}}")),
+        ({"traits": {"static": "gold"}}, ("type_mismatch", "fields.traits.static", "is not an object")),
+        ({"traits": {"columns": ["seats", "nope"]}}, ("column_missing", "fields.traits.columns", '"nope"')),
+        (
+            {"traits": {"object": {"x": {"column": "nope"}}}},
+            ("column_missing", "fields.traits.object.x.column", '"nope"'),
+        ),
+        (
+            {"traits": {"object": {"x": {"array": [{"variable": "x"}]}}}},
+            ("unknown_value", "fields.traits.object.x.array.0.variable", "There are"),
+        ),
+        (
+            {"traits": {"object": {"x": {"column": "id", "by": "external_id"}}}},
+            ("unknown_key", "fields.traits.object.x.by", "references"),
+        ),
+        ({"traits": {"object": {}, "as": "string"}}, ("unknown_key", "fields.traits.as", "rules inside")),
+        (
+            {"traits": {"object": {"x": {"static": "twelve", "as": "integer"}}}},
+            ("type_mismatch", "fields.traits.object.x.static", "is not an integer"),
+        ),
+        (
+            {"traits": {"object": {"x": {"variable": "run.id", "as": "datetime"}}}},
+            ("type_mismatch", "fields.traits.object.x", "is not a datetime"),
+        ),
+    ],
+)
+def test_a_rule_that_can_not_work_is_found_with_its_place_and_its_mend(fields: dict[str, Any], found: Any):
+    """A17, A20: types are checked when configured, not when a run has already sent half of its rows."""
+    code, path, words = found
+
+    (finding,) = lint(sync_of({"name": {"static": "Acme"}} | fields), COLUMNS)
+
+    assert [(code, path)] == coded([finding])
+    assert words in finding.message
+
+
+def test_all_findings_of_a_sync_come_together():
+    """Mending one fault at a time is what people hate about compilers."""
+    sync = sync_of(
+        {"nam": {"static": "x"}, "mrr": {"column": "seets", "as": "string"}, "traits": {"column": "name"}},
+        mode="upsrt",
+        match={"column": "idd", "field": "mail"},
+        event={"static": "x"},
+    )
+
+    assert [
+        ("unknown_value", "mode"),
+        ("unknown_value", "match.field"),
+        ("unknown_key", "event"),
+        ("column_missing", "match.column"),
+        ("unknown_field", "fields.nam"),
+        ("type_mismatch", "fields.mrr"),
+        ("column_missing", "fields.mrr.column"),
+        ("type_mismatch", "fields.traits"),
+    ] == coded(lint(sync, COLUMNS))
+
+
+@pytest.mark.parametrize("mode", ["upsert", "update"])
+def test_a_user_matched_on_email_needs_an_external_id_and_a_parent(mode: str):
+    """A18, both findings at once, in the words that people know."""
+    findings = lint(user("email", mode, name={"column": "name"}), COLUMNS)
+
+    assert [("field_required", "fields.externalId"), ("parent_required", "fields.accountIds")] == coded(findings)
+    assert ["Required field", PARENTS] == [finding.message for finding in findings]
+
+
+@pytest.mark.parametrize("parent", ["accountIds", "organizationIds"])
+def test_one_kind_of_parent_is_enough(parent: str):
+    mapped = {"externalId": {"column": "id"}, parent: {"column": "id"}}
+
+    assert [] == lint(user("email", **mapped), COLUMNS)
+
+
+@pytest.mark.parametrize("mode", ["upsert", "update", "insert"])
+def test_a_user_matched_on_external_id_needs_a_parent(mode: str):
+    """A19."""
+    (finding,) = lint(user("externalId", mode, name={"column": "name"}), COLUMNS)
+
+    assert ("parent_required", PARENTS) == (finding.code, finding.message)
+
+
+def test_a_user_matched_on_vitallys_id_exists_and_needs_neither():
+    assert [] == lint(user("id", "update", name={"column": "name"}), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "codes"), [("upsert", ["field_required"]), ("insert", ["field_required"]), ("update", [])]
+)
+@pytest.mark.parametrize("kind", ["account", "organization"])
+def test_a_name_is_required_where_a_record_may_be_created(kind: str, mode: str, codes: list[str]):
+    sync = sync_of({"mrr": {"column": "seats"}}, object=kind, mode=mode)
+
+    assert codes == [finding.code for finding in lint(sync, COLUMNS)]
+
+
+def test_a_sync_that_maps_nothing_says_so():
+    assert ("field_required", "fields") in coded(lint(sync_of({}), COLUMNS))
+
+
+def test_without_a_source_to_ask_what_needs_columns_is_left_to_the_run():
+    """`--offline`: the rest is still checked."""
+    sync = sync_of({"name": {"column": "nope"}, "mrr": {"static": "x"}}, match={"column": "?", "field": "externalId"})
+
+    assert [("type_mismatch", "fields.mrr.static")] == coded(lint(sync, None))
+
+
+def test_a_primary_key_that_the_model_lacks_is_found_for_each_column():
+    model = ModelConfig(source="w", table="t", primary_key=["id", "idd", "zone"])
+
+    findings = list(lint_model("accounts", model, COLUMNS))
+
+    assert ["column_missing"] * 2 == [finding.code for finding in findings]
+    assert {"models.accounts.primary_key"} == {finding.path for finding in findings}
+    assert "Did you mean id?" in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("mod", ["mode", "model", "zzz"], " Did you mean mode or model?"),
+        ("x", ["b", "a"], " There are: a, b."),
+        ("x", [], ""),
+        ("x", [f"name_{n}" for n in range(21)], ""),
+    ],
+)
+def test_near_names_are_offered_and_long_lists_are_not(name: str, known: list[str], said: str):
+    assert said == near(name, known)
