@@ -35,6 +35,7 @@ class PlanOptions:
     full_resync: bool = False
     keys: tuple[str, ...] | None = None
     reason: str | None = None
+    digests_from: int = DIGESTS_PAY_FROM
 
 
 class Comparison:
@@ -84,7 +85,7 @@ class Comparison:
 
         Over a big ledger the buckets' digests are compared first: rows of a bucket that is as it was are not read.
         """
-        if self._ledger.rows < DIGESTS_PAY_FROM or not self._ledger.has_digests(self.shape):
+        if self._ledger.rows < self._options.digests_from or not self._ledger.has_digests(self.shape):
             self._rows, self._nulls = self._extractor.stream(key_kind, "delta", self._delta("arriving"))
             self._compared, self._known = self._rows - self._nulls, self._ledger.rows
             return
@@ -215,7 +216,8 @@ class Comparison:
             con.unregister("chosen")
         lives_on = "CAST(key AS VARCHAR)" if self._extraction.match_is_key else "match"
         # Without a staged table the match value is the key itself, and a removed key lives on in no row.
-        alive = f"old_match IN (SELECT {lives_on} FROM current)" if self._staged else "false"
+        compared = self._extraction.compared
+        alive = f"{compared('old_match')} IN (SELECT {compared(lives_on)} FROM current)" if self._staged else "false"
         con.execute(f"CREATE OR REPLACE TEMP TABLE moved AS SELECT key FROM work WHERE change = 'removed' AND {alive}")
         con.execute("DELETE FROM work WHERE change = 'removed' AND key IN (SELECT key FROM moved)")
 

@@ -25,6 +25,7 @@ from headrace.engine.planned import Plan
 from headrace.engine.ports import OutcomeRecord
 from headrace.engine.recorder import Recorder
 
+_NOTHING = Known()
 MOST_STEPS = 16
 """A row that needs more exchanges than this is going round in circles."""
 
@@ -169,6 +170,8 @@ class Executor:
         raise Bug("a row went round in circles", key=key, operation=operation.kind)
 
     def _first_known(self, operation: Operation) -> Known:
+        if not self._existing.ids and not self._existing.complete:
+            return _NOTHING
         exists = self._existing.exists(operation.match) if operation.kind not in ("clear", "delete") else None
         return Known(exists=exists, record_id=self._existing.ids.get(operation.match))
 
@@ -177,7 +180,7 @@ class Executor:
             return self._destination.judge(task, known, step.request, answer)
 
         verdict, call = await self._exchange.ask(step.request, [task.key], read, once=step.creates)
-        assert isinstance(verdict, Settled | LearnedVerdict)
+        assert isinstance(verdict, (Settled, LearnedVerdict))
         return verdict, call
 
     def _ended(self, task: Task, settled: Settled, call: int | None) -> _End:

@@ -32,10 +32,16 @@ class Extraction:
     key: Columns
     mapped: Columns
     match: Column
+    folds_match: bool = False
+    """Whether the destination compares match values without case and surrounding blanks."""
 
     @property
     def match_is_key(self) -> bool:
-        return len(self.key) == 1 and self.key[0].name == self.match.name
+        return not self.folds_match and len(self.key) == 1 and self.key[0].name == self.match.name
+
+    def compared(self, match: str) -> str:
+        """SQL of a match value as the destination compares it."""
+        return f"lower(trim({match}))" if self.folds_match else match
 
     @property
     def needed(self) -> list[str]:

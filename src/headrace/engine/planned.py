@@ -17,7 +17,7 @@ BATCH = 2000
 READING_MB = 128
 _REMOVED_KEYS = (
     "SELECT CAST(key AS VARCHAR) AS key FROM planned.rows "
-    "WHERE change = 'removed' OR (change = 'changed' AND match IS DISTINCT FROM old_match AND match IS NOT NULL)"
+    "WHERE change = 'removed' OR (change = 'changed' AND match <> old_match)"
 )
 
 
@@ -34,6 +34,11 @@ class Plan:
     mapping_changed: int
     _con: duckdb.DuckDBPyConnection | None = None
     _order: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the columns that `values` and `old` of a row hold, in that order."""
+        return self._order
 
     def read_from(self, path: str, temp_directory: str) -> None:
         """Reads from the plan's file from now on, over a connection that takes little memory."""

@@ -114,10 +114,18 @@ class Planner:
             "WHERE w.change = 'removed' OR v.key IS NOT NULL"
         )
         if not match_is_key:
+            match, old_match = self._extraction.compared("match"), self._extraction.compared("old_match")
             con.execute(
-                "UPDATE planned.rows SET fault = 'match_value_duplicate' WHERE change <> 'removed' AND match IN ("
-                "SELECT match FROM current WHERE match IN (SELECT match FROM planned.rows WHERE change <> 'removed') "
-                "GROUP BY match HAVING count(*) > 1)"
+                f"UPDATE planned.rows SET fault = 'match_value_duplicate' WHERE change <> 'removed' AND {match} IN ("
+                f"SELECT {match} FROM current WHERE {match} IN ("
+                f"SELECT {match} FROM planned.rows WHERE change <> 'removed') GROUP BY {match} HAVING count(*) > 1)"
+            )
+            # A match value that lives on, in this row as the destination compares it or in another, is no removal.
+            con.execute(
+                f"UPDATE planned.rows SET old_match = NULL, "
+                f"parents_changed = parents_changed OR {match} IS DISTINCT FROM {old_match} "
+                "WHERE change = 'changed' AND match IS NOT NULL AND match IS DISTINCT FROM old_match "
+                f"AND {old_match} IN (SELECT {match} FROM current)"
             )
         con.execute("CREATE TABLE planned.invalid AS SELECT key, code, copies FROM unusable")
         ignored = "change = 'removed'" if self._options.removed == "ignore" else "false"
@@ -142,9 +150,7 @@ class Planner:
         removals = self._one("SELECT count(*) FROM planned.rows WHERE change = 'removed'")
         replaced = 0
         if not self._extraction.match_is_key and options.removed != "ignore":
-            replaced = self._one(
-                "SELECT count(*) FROM planned.rows WHERE change = 'changed' AND match IS DISTINCT FROM old_match"
-            )
+            replaced = self._one("SELECT count(*) FROM planned.rows WHERE change = 'changed' AND match <> old_match")
         known = self._one(f"SELECT count(*) FROM ledger.rows WHERE state = {State.DELIVERED:d}")
         hold = check_guard(options.removed, removals + replaced, known, counts.rows, options.guard)
         mapping_changed = self._one("SELECT count(*) FROM planned.rows WHERE reason = 'mapping changed'")

@@ -84,10 +84,14 @@ class Learned:
 class RunLog(Protocol):
     """The durable record of one run: calls, outcomes, what was learned, and what a person asked meanwhile."""
 
-    def append(
+    def write_group(
         self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
     ) -> None:
-        """Writes one group in one transaction; durable against kill -9 and loss of power when it returns."""
+        """Writes one group in one transaction that `commit_group` ends. Raises WorldError `store_write_failed`."""
+        ...
+
+    def commit_group(self) -> None:
+        """Makes the group durable against kill -9 and loss of power; may be called from another thread."""
         ...
 
     def progress(self, counts: Counts) -> None:

@@ -1,18 +1,20 @@
 """What happened becomes durable: calls and outcomes in groups closed at 64 or after 20 ms, whichever is first.
 
-The group is written on the loop itself, about a millisecond: so the queue between sender and log can't grow, and a
-crash re-sends at most what was in flight and one group.
+A group is written on the loop, in less than a millisecond, and the disk is waited for in a thread of its own. No more
+than one group is on its way and eight are waiting: a crash re-sends at most what was in flight and those.
 """
 
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from headrace.domain.outcome import Counts, RowOutcome
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, RunLog
 
 GROUP = 64
 GROUP_S = 0.020
+MOST_WAITING = 8 * GROUP
 
 
 class Recorder:
@@ -25,6 +27,8 @@ class Recorder:
         self._outcomes: list[OutcomeRecord] = []
         self._learned: list[Learned] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._disk = ThreadPoolExecutor(1, "disk")
+        self._committing: Future[None] | None = None
         self._failure: BaseException | None = None
         self._number = 0
 
@@ -60,27 +64,49 @@ class Recorder:
     def _due(self) -> None:
         if self._failure is not None:
             raise self._failure
-        if len(self._calls) >= GROUP or len(self._outcomes) >= 8 * GROUP:
-            self.flush()
+        waiting = max(len(self._calls), len(self._outcomes))
+        if waiting >= MOST_WAITING or (waiting >= GROUP and not self._disk_is_busy()):
+            self._write()
         elif self._timer is None:
             try:
                 self._timer = asyncio.get_running_loop().call_later(GROUP_S, self._on_time)
             except RuntimeError:
                 return  # outside a loop the caller flushes
 
+    def _disk_is_busy(self) -> bool:
+        return self._committing is not None and not self._committing.done()
+
     def _on_time(self) -> None:
         self._timer = None
         try:
-            self.flush()
+            self._write()
         except BaseException as error:  # noqa: BLE001 - kept for the next caller: a timer has nobody to raise to
             self._failure = error
 
-    def flush(self) -> None:
-        """Writes what is waiting. Raises what the store raises; nothing is lost from memory then."""
+    def _write(self) -> None:
+        """Hands what is waiting to the disk. Waits for the group before it, and raises what befell that one."""
+        self._await_disk()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not (self._calls or self._outcomes or self._learned):
             return
-        self._log.append(self._calls, self._outcomes, self._learned)
+        self._log.write_group(self._calls, self._outcomes, self._learned)
         self._calls, self._outcomes, self._learned = [], [], []
+        self._committing = self._disk.submit(self._log.commit_group)
+
+    def _await_disk(self) -> None:
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            committing.result()
+
+    def flush(self) -> None:
+        """Everything that was added is durable when this returns. Raises what the store raises."""
+        self._write()
+        self._await_disk()
+
+    def close(self) -> None:
+        """Ends the disk's thread. What was not flushed is lost: flush first."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._disk.shutdown()

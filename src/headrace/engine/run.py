@@ -132,7 +132,9 @@ def prepare(job: Job, run_id: int, started_at: datetime) -> tuple[RowMapping, Ex
     }
     mapping = compile_mapping(job.sync, job.target, columns, variables)
     key = prove_columns(columns, job.model.primary_key)
-    return mapping, Extraction(job.query, key, mapping.columns, mapping.match), columns
+    matching = job.target.matching(job.sync.match.field) if job.sync.match else None
+    folds = matching is not None and matching.folds
+    return mapping, Extraction(job.query, key, mapping.columns, mapping.match, folds), columns
 
 
 def plan_options(job: Job) -> PlanOptions:
@@ -225,12 +227,15 @@ class Run:
                 _discard(job.paths.planned)
                 return held
             recorder = Recorder(self._memory.log, plan.counts)
-            self._record_unusable(plan, recorder)
             failure: HeadraceError | None = None
-            if plan.to_send and not job.options.reset_cdc:
-                self._emit(StageStarted("send"))
-                failure = await self._send(plan, mapping, recorder, started)
-            recorder.flush()
+            try:
+                self._record_unusable(plan, recorder)
+                if plan.to_send and not job.options.reset_cdc:
+                    self._emit(StageStarted("send"))
+                    failure = await self._send(plan, mapping, recorder, started)
+                recorder.flush()
+            finally:
+                recorder.close()
         finally:
             plan.close()
         if plan.must_fold:

@@ -91,9 +91,12 @@ async def deliver_row(job: Job, mapping: Mapping, row: PlannedRow, memory: Remem
     sending = sending_for(
         job, mapping, memory, recorder, clock, asyncio.Event(), 1, lambda _event: None, lambda _waiting: None
     )
-    async with sending as executor:
-        await executor.run(iter([row]), 1)
-    recorder.flush()
+    try:
+        async with sending as executor:
+            await executor.run(iter([row]), 1)
+        recorder.flush()
+    finally:
+        recorder.close()
     if executor.failure is not None:
         raise executor.failure
     return counts

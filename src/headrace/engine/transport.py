@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import TracebackType
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from headrace import __version__
 from headrace.domain.request import NoResponse, Request, Response
 
 LARGEST_BODY = 1 << 20
+LONGEST_CONNECT_S = 10.0
 _USER_AGENT = {"User-Agent": f"headrace/{__version__}"}
 Authorize = Callable[[str], Mapping[str, str]]
 
@@ -57,14 +59,14 @@ class HttpTransport:
                 data=request.body,
                 headers={**request.headers, **authorize(request.api)},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, 10)),
+                timeout=_timeout(timeout_s),
             ) as answer:
                 body = await answer.content.read(LARGEST_BODY)
                 if not answer.content.at_eof():
                     body += await _rest(answer, LARGEST_BODY - len(body))
                 return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
         except aiohttp.ConnectionTimeoutError:
-            return NoResponse("no connection within 10 s", sent=False)
+            return NoResponse(f"no connection within {min(timeout_s, LONGEST_CONNECT_S):g} s", sent=False)
         except aiohttp.ClientConnectorCertificateError as error:
             return NoResponse(f"the certificate is not trusted: {error.certificate_error}", sent=False)
         except aiohttp.ClientConnectorDNSError as error:
@@ -75,6 +77,11 @@ class HttpTransport:
             return NoResponse(f"no answer within {timeout_s:g} s", sent=True)
         except (aiohttp.ClientError, OSError) as error:
             return NoResponse(f"the connection broke: {error or type(error).__name__}", sent=True)
+
+
+@cache
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, LONGEST_CONNECT_S))
 
 
 async def _rest(answer: aiohttp.ClientResponse, room: int) -> bytes:

@@ -6,6 +6,7 @@ rows go to the driver as tuples, and one group is one transaction.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,6 +38,7 @@ class RunLogWriter:
 
         forget = (identities.c[name] == bindparam(name) for name in ("scope", "kind", "external_id"))
         self._insert_call = sql(insert(calls))
+        self._writing = threading.Lock()
         self._insert_call_row = sql(insert(call_rows))
         self._insert_outcome = sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
         self._extend_span = sql(_extend_span())
@@ -49,29 +51,49 @@ class RunLogWriter:
         self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
     ) -> None:
         """Writes one group: all or nothing, on the disk when this returns. Raises WorldError `store_write_failed`."""
+        self.write_group(calls, outcomes, learned)
+        self.commit_group()
+
+    def write_group(
+        self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
+    ) -> None:
+        """The first half of `append`: nothing is there for others, or after a crash, until `commit_group` returns.
+
+        Raises WorldError `store_write_failed`; the group is then rolled back as a whole.
+        """
         run_id = self._run_id
         call_values = [_call_values(run_id, call) for call in calls]
         outcome_values = [_outcome_values(run_id, outcome) for outcome in outcomes]
         decided = {(outcome.call, outcome.key) for outcome in outcomes}
         pairs = {(call.number, key) for call in calls for key in call.keys} - decided
         row_values = [(key, run_id, number) for number, key in pairs]
-        with self._transaction() as write:
+        self._writing.acquire()
+        with self._undone_on_failure():
+            self._connection.execute(sqlite.BEGIN_WRITE)
+            write = self._connection.executemany
             write(self._insert_call, call_values)
             write(self._insert_call_row, row_values)
             write(self._insert_outcome, outcome_values)
             write(self._extend_span, [(len(outcomes) - 1, run_id)] if outcomes else [])
             self._write_learned(write, learned)
 
+    def commit_group(self) -> None:
+        """The second half of `append`: waits for the disk, and may do so in another thread."""
+        with self._undone_on_failure():
+            self._connection.execute("COMMIT")
+        self._writing.release()
+
     def progress(self, counts: Counts) -> None:
         """Shows the numbers to other processes. Nothing rests on them, so no disk is waited for."""
-        try:
-            self._connection.execute("PRAGMA synchronous = OFF")
+        with self._writing:  # no group is open: SQLite refuses the pragma within a transaction
             try:
-                self._connection.execute(self._set_counts, (orjson.dumps(counts).decode(), self._run_id))
-            finally:
-                self._connection.execute("PRAGMA synchronous = FULL")
-        except sqlite.driver.OperationalError as error:
-            raise sqlite.write_failed(error, self._path) from error
+                self._connection.execute("PRAGMA synchronous = OFF")
+                try:
+                    self._connection.execute(self._set_counts, (orjson.dumps(counts).decode(), self._run_id))
+                finally:
+                    self._connection.execute("PRAGMA synchronous = FULL")
+            except sqlite.driver.OperationalError as error:
+                raise sqlite.write_failed(error, self._path) from error
 
     def cancel_requested(self) -> bool:
         try:
@@ -101,15 +123,14 @@ class RunLogWriter:
         write(self._forget, [record for record, vitally_id in last.items() if vitally_id is None])
 
     @contextmanager
-    def _transaction(self) -> Iterator[Callable[[str, Any], Any]]:
-        connection = self._connection
+    def _undone_on_failure(self) -> Iterator[None]:
+        """Rolls the open group back when its body fails, and lets the next one in."""
         try:
-            connection.execute(sqlite.BEGIN_WRITE)
-            yield connection.executemany
-            connection.execute("COMMIT")
+            yield
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._writing.release()
             if sqlite.is_of_world(error):
                 raise sqlite.write_failed(error, self._path) from error
             raise
