@@ -76,6 +76,8 @@ class Matching:
     modes: frozenset[Mode]
     is_field: bool = True
     """False where the value only finds the record and is not written to it."""
+    folds: bool = False
+    """Whether it is compared without case and surrounding blanks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,9 @@ class DestinationSpec:
 
     def sync_type(self, name: str) -> SyncTypeSpec | None:
         return next((one for one in self.sync_types if one.name == name), None)
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """The kinds of record that fields of others refer to."""
+        objects = [target for sync_type in self.sync_types for target in sync_type.objects]
+        return frozenset(one.refers_to for target in objects for one in target.fields if one.refers_to)

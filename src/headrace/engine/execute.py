@@ -32,13 +32,17 @@ MOST_STEPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a sync does with a row: its mapping, mode, removed-rule, object and match field."""
+    """What a sync does with a row: its mapping, mode, removed-rule, object and match field.
+
+    `is_parent`: records of other objects refer to these, so their ids are worth keeping.
+    """
 
     mapping: Mapping
     mode: Mode
     removed: RemovedRule
     kind: str
     match_field: str
+    is_parent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,12 @@ class Executor:
         return verdict, call
 
     def _ended(self, task: Task, settled: Settled, call: int | None) -> _End:
-        if settled.record_id and self._delivery.match_field == "externalId":
+        if self._delivery.match_field == "externalId" and self._delivery.is_parent:
             if task.operation.kind == "delete":
                 self._lookups.forget(self._delivery.kind, task.operation.match)
-            else:
-                self._lookups.remember(self._delivery.kind, task.operation.match, settled.record_id)
+            elif settled.record_id and task.operation.parents:
+                # A row that only changed was learned when it was added.
+                self._lookups.learn(self._delivery.kind, task.operation.match, settled.record_id)
         fault = settled.fault
         if settled.outcome is RowOutcome.REJECTED and fault is not None:
             any_delivered = self._recorder.counts.delivered > 0

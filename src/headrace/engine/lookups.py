@@ -101,6 +101,10 @@ class Lookups:
         if record_id is not None:
             self._recorder.learned(Learned(kind, external_id, record_id))
 
+    def learn(self, kind: str, external_id: str, record_id: str) -> None:
+        """Keeps an id for later runs; this one asked for nothing but the record itself."""
+        self._recorder.learned(Learned(kind, external_id, record_id))
+
     def forget(self, kind: str, external_id: str) -> None:
         """Drops an id that an answer blamed."""
         self._known.pop((kind, external_id), None)
@@ -139,7 +143,8 @@ class Lookups:
             for record in page.records:
                 if record.external_id is not None and match_field == "externalId" and record.external_id in folded:
                     existing.ids[record.external_id] = record.record_id
-                    self.remember(kind, record.external_id, record.record_id)
+                    if kind in self._destination.spec.parents:
+                        self.remember(kind, record.external_id, record.record_id)
                 elif match_field in record.match:
                     self._add(existing, folded.get(_fold(match_field, record.match[match_field])), record.record_id)
             self._listed(kind, records, requests)

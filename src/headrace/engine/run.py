@@ -363,7 +363,9 @@ async def sending_for(
             emit(RecordsListed(kind, records, requests))
 
         match_field = job.sync.match.field if job.sync.match else ""
-        delivery = Delivery(mapping, Mode(job.sync.mode or "upsert"), job.sync.removed, job.target.name, match_field)
+        mode = Mode(job.sync.mode or "upsert")
+        is_parent = job.target.name in job.destination.spec.parents
+        delivery = Delivery(mapping, mode, job.sync.removed, job.target.name, match_field, is_parent)
         async with HttpTransport(concurrency) as transport:
             exchange = Exchange(job.destination, transport, throttle, recorder, clock, stop)
             lookups = Lookups(job.destination, exchange, memory.identities, recorder, listed)
