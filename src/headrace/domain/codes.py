@@ -225,6 +225,18 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A slip of the pen, another workspace, or a model, source or destination that is not declared.",
             "The message lists the names there are.",
         ),
+        "in_use": Code(
+            "configuration",
+            "An object can't be deleted: another one needs it.",
+            "A source that a model reads, or a model or destination of a sync.",
+            "Delete first what needs it; the message names it.",
+        ),
+        "invalid": Code(
+            "configuration",
+            "The configuration has faults.",
+            "More than one thing at once.",
+            "Read the findings that are listed with it.",
+        ),
         "name_taken": Code(
             "configuration",
             "An object of that kind has the name already.",

@@ -1,0 +1,451 @@
+"""Writes docs/reference from the program itself: commands, configuration, codes, each destination's declaration.
+
+`make docs` runs it; a test says when a page is stale. What the code does not say of a key yet is in `MEANINGS`.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from headrace.cli.main import build
+from headrace.destinations import DESTINATION_KINDS, destination_kind
+from headrace.destinations.vitally.connection import RateLimitSetting
+from headrace.domain import config, rules
+from headrace.domain.codes import ABOUT, CODES
+from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
+from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field, Mode, ObjectSpec, SyncTypeSpec
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
+
+MEANINGS = {
+    "FileSource.type": "The kind of file.",
+    "PostgresSource.type": "A Postgres database.",
+    "PostgresSource.url": "`postgresql://user:password@host/database`, kept as a secret.",
+    "PostgresSource.host": "In place of `url`.",
+    "PostgresSource.port": "With `host`.",
+    "PostgresSource.database": "Required with `host`.",
+    "PostgresSource.user": "Required with `host`. A role that may only SELECT is enough.",
+    "PostgresSource.password": "With `host`.",
+    "PostgresSource.sslmode": "With `host`; as libpq has it.",
+    "ModelConfig.source": "Name of a source.",
+    "ModelConfig.sql": "One SELECT. One of `sql`, `sql_file`, `table` is required.",
+    "ModelConfig.table": "Name of a table or view. For CSV and Parquet it is `rows`.",
+    "ModelConfig.description": "For people.",
+    "MatchConfig.column": "Column of the model.",
+    "MatchConfig.field": "Field of the object.",
+    "Guard.max_removed": "Held above so many removals.",
+    "Guard.max_removed_percent": "Held above this share of the known records.",
+    "Every.every": "How often.",
+    "Cron.cron": "Five fields: minute, hour, day, month, weekday.",
+    "Cron.timezone": "IANA zone that the fields are read in.",
+    "SyncConfig.model": "Name of a model.",
+    "SyncConfig.destination": "Name of a destination.",
+    "SyncConfig.type": "How rows are delivered: a sync type of the destination.",
+    "SyncConfig.object": "The kind of record that rows become. Required.",
+    "SyncConfig.mode": "What may happen to a record: upsert, update or insert. Required.",
+    "SyncConfig.match": "By what a row finds its record. Required.",
+    "SyncConfig.fields": "Field of the object -> rule. At least one.",
+    "SyncConfig.traits": "For sync types that this release does not have yet.",
+    "SyncConfig.event": "For sync types that this release does not have yet.",
+    "SyncConfig.timestamp": "For sync types that this release does not have yet.",
+    "SyncConfig.properties": "For sync types that this release does not have yet.",
+    "SyncConfig.removed": "What happens to the record of a row that left the model.",
+    "SyncConfig.guard": "How many removals may be made unasked.",
+    "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
+    "SyncConfig.schedule": "When it runs by itself. Kept and checked in this release, and not carried out yet.",
+    "WorkspaceConfig.name": "Part of what makes message ids unique. Do not change it once events were sent.",
+    "RateLimitSetting.requests": "So many requests.",
+    "RateLimitSetting.per_seconds": "In any so many seconds.",
+    "ColumnRule.column": "Name of the column.",
+    "StaticRule.static": "The value.",
+    "VariableRule.variable": "Name of the variable.",
+    "TemplateRule.template": "The template. This release refuses it.",
+    "ObjectRule.object": "Key -> rule.",
+    "ArrayRule.array": "The rules, in order.",
+    "ColumnsRule.columns": "Names of columns.",
+}
+
+
+def pages() -> dict[str, str]:
+    """File name in docs/reference -> text."""
+    made = {"cli.md": cli_page(), "configuration.md": configuration_page(), "codes.md": codes_page()}
+    for kind in DESTINATION_KINDS:
+        made[f"{kind}.md"] = destination_page(destination_kind(kind).SPEC)
+    return made
+
+
+# Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def page(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"# {title}", "", MADE, "", *lines]).rstrip() + "\n"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    found = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    if found:
+        yield f"| {' | '.join(headers)} |"
+        yield f"|{'---|' * len(headers)}"
+        for row in found:
+            yield f"| {' | '.join(row)} |"
+        yield ""
+
+
+def code(text: object) -> str:
+    return f"`{text}`"
+
+
+# Commands ---------------------------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    return page("Commands", _cli_lines())
+
+
+def _cli_lines() -> Iterator[str]:
+    root: Any = typer.main.get_command(build())
+    yield from (str(root.help), "")
+    yield from _parameters(root)
+    yield "Exit codes: 0 all well; 1 rows were rejected or invalid; 2 wrong use or a fault of the configuration;"
+    yield "3 the run failed or was cancelled; 4 held by the guard; 130 interrupted."
+    yield ""
+    for path, command in commands():
+        if getattr(command, "commands", None) and not _does_something(command):
+            continue
+        yield f"## {path}"
+        yield ""
+        yield str(command.help or "").strip()
+        yield ""
+        yield "```"
+        yield usage(path, command)
+        yield "```"
+        yield ""
+        yield from _parameters(command)
+
+
+def _does_something(group: Any) -> bool:
+    """Whether a group is a command of its own, as `headrace syncs` is."""
+    return bool(getattr(group, "invoke_without_command", False))
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command and group with its whole name, in the order of the help."""
+
+    def below(path: str, group: Any) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            if command.hidden:
+                continue
+            yield f"{path} {name}", command
+            if getattr(command, "commands", None):
+                yield from below(f"{path} {name}", command)
+
+    yield from below("headrace", typer.main.get_command(build()))
+
+
+def usage(path: str, command: Any) -> str:
+    """`headrace runs show RUN [OPTIONS]`."""
+    words = [path]
+    options = [one for one in command.params if one.opts[0].startswith("-")]
+    for one in command.params:
+        if one not in options:
+            shown = (one.metavar or one.name.upper()).strip("[]")
+            words.append(shown if one.required else f"[{shown}]")
+    words += [f"{one.opts[0]} {one.metavar or _kind(one)}" for one in options if one.required]
+    return " ".join([*words, "[OPTIONS]"] if options else words)
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    rows = []
+    for one in command.params:
+        if getattr(one, "hidden", False) or one.name in ("install_completion", "show_completion"):
+            continue
+        option = one.opts[0].startswith("-")
+        if not option and not one.help:
+            continue  # its name in the usage says it all
+        shown = ", ".join(one.opts) if option else (one.metavar or one.name.upper()).strip("[]")
+        if option and not one.is_flag:
+            shown += f" {one.metavar or _choices(one) or _kind(one)}"
+        default = "" if one.default in (None, False, ()) or one.required or not option else code(one.default)
+        rows.append((code(shown), one.help or "", default))
+    yield from table(("argument or option", "meaning", "default"), rows)
+
+
+def _choices(parameter: Any) -> str:
+    annotation = parameter.type_descriptor.annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return "|".join(str(one.value) for one in annotation)
+    return "|".join(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ""
+
+
+def _kind(parameter: Any) -> str:
+    annotation = parameter.type_descriptor.annotation
+    return {int: "N", float: "X", Path: "PATH"}.get(annotation, "TEXT")
+
+
+# Configuration ----------------------------------------------------------------------------------------------------
+
+
+def configuration_page() -> str:
+    return page("Configuration", _configuration_lines())
+
+
+def _configuration_lines() -> Iterator[str]:
+    yield "YAML with the sections `sources`, `models`, `destinations`, `syncs`, `workspace`, in one file or a folder"
+    yield "of files. `headrace schema` prints the same as JSON Schema, for an editor's completion."
+    yield ""
+    chapters: list[tuple[str, str, type[BaseModel]]] = [
+        ("Sources: duckdb, sqlite, csv, parquet", "sources", config.FileSource),
+        ("Sources: postgres", "sources", config.PostgresSource),
+        ("Models", "models", config.ModelConfig),
+        ("Syncs", "syncs", config.SyncConfig),
+        ("The workspace", "workspace", config.WorkspaceConfig),
+    ]
+    for title, section, model in chapters:
+        yield from (f"## {title}", "", f"{_doc(model)} Section `{section}`.", "")
+        yield from keys(model)
+    yield from ("## Destinations", "")
+    for kind in DESTINATION_KINDS:
+        yield f"Section `destinations`. The keys of type `{kind}` stand in [its own page]({kind}.md#settings)."
+    yield ""
+    yield from (
+        "## Rules",
+        "",
+        "A rule says where the value of a field comes from. Its kind is the one key that names it.",
+        "",
+    )
+    for rule in _rule_kinds():
+        own = next(name for name in rule.model_fields if name in rules.KINDS)
+        yield from (f"### {own}", "", _doc(rule), "")
+        yield from keys(rule, only=[own])
+    yield from ("### Options of a rule", "", "These stand beside the key that names the kind.", "")
+    yield from keys(rules.ColumnRule, leave=["column"])
+    yield from ("### Variables", "")
+    yield from table(("variable", "value"), ((code(name), said) for name, said in rules.VARIABLES.items()))
+    for title, model in (
+        ("Secrets", config.SecretRef),
+        ("Match", config.MatchConfig),
+        ("Guard", config.Guard),
+        ("Schedule: every", config.Every),
+        ("Schedule: cron", config.Cron),
+    ):
+        yield from (f"## {title}", "", _doc(model), "")
+        yield from keys(model)
+    yield from (
+        "## Spans of time",
+        "",
+        "A whole number and a unit: `90s`, `15m`, `24h`, `7d`. A number alone is seconds.",
+    )
+
+
+def _rule_kinds() -> list[type[BaseModel]]:
+    return [
+        rules.ColumnRule,
+        rules.StaticRule,
+        rules.VariableRule,
+        rules.ObjectRule,
+        rules.ArrayRule,
+        rules.ColumnsRule,
+        rules.TemplateRule,
+    ]
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def keys(model: type[BaseModel], only: Sequence[str] = (), leave: Sequence[str] = ()) -> Iterator[str]:
+    """The table of a model's keys."""
+    rows = []
+    for name, field in model.model_fields.items():
+        if (only and name not in only) or name in leave:
+            continue
+        rows.append(
+            (code(field.alias or name), value_words(field.annotation, field), _default(field), meaning(model, name))
+        )
+    yield from table(("key", "value", "default", "meaning"), rows)
+
+
+def meaning(model: type[BaseModel], name: str) -> str:
+    """What the code says of the key, else what stands in `MEANINGS`. Raises KeyError where nobody says anything."""
+    return model.model_fields[name].description or MEANINGS[f"{model.__name__}.{name}"]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None or default == {}:
+        return ""
+    if isinstance(default, timedelta):
+        return code(config.write_span(default))
+    if isinstance(default, BaseModel):
+        return code("{" + ", ".join(f"{key}: {value:g}" for key, value in default.model_dump().items()) + "}")
+    return code(default)
+
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    timedelta: "[span](#spans-of-time)",
+    config.SecretRef: "[secret](#secrets)",
+    config.MatchConfig: "[match](#match)",
+    config.Guard: "[guard](#guard)",
+    config.Every: "[every](#schedule-every)",
+    config.Cron: "[cron](#schedule-cron)",
+    RateLimitSetting: "`{requests: N, per_seconds: N}`, or `none`",
+    Any: "any value",
+}
+
+
+def value_words(annotation: Any, field: FieldInfo | None = None) -> str:
+    """What a key takes, in words."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is typing.Annotated:
+        return value_words(inner[0])
+    if origin is Literal:
+        return ", ".join(code(one) for one in inner)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [one for one in inner if one is not type(None)]
+        if any(_is_rule(one) for one in kinds):
+            return "[rule](#rules)"
+        return " or ".join(dict.fromkeys(value_words(one) for one in kinds))
+    if origin is list:
+        return (
+            "text, or a list of texts"
+            if field and field.description
+            else f"list of {value_words(inner[0])}"
+            if _is_rule(inner[0]) or inner[0] is not str
+            else "list of texts"
+        )
+    if origin is dict:
+        return f"mapping of name to {value_words(inner[1])}"
+    if _is_rule(annotation) or isinstance(annotation, str | typing.ForwardRef):
+        return "[rule](#rules)"
+    return _WORDS[annotation]
+
+
+def _is_rule(annotation: Any) -> bool:
+    if get_origin(annotation) is typing.Annotated:
+        return _is_rule(get_args(annotation)[0])
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation.__name__.endswith("Rule")
+
+
+# Codes ------------------------------------------------------------------------------------------------------------
+
+
+def codes_page() -> str:
+    return page("Codes and words", _codes_lines())
+
+
+def _codes_lines() -> Iterator[str]:
+    yield "Every fault has a stable code. A code keeps its meaning from release to release."
+    yield ""
+    for about, said in ABOUT.items():
+        yield from (f"## Of {'the ' if about != 'row' else 'a '}{about}", "", said, "")
+        for name, one in CODES.items():
+            if one.about == about:
+                yield from (f"### {name}", "", one.meaning, "")
+                yield from (f"- Usual cause: {one.cause}", f"- Mend: {one.mend}", "")
+    yield from ("## Outcomes of a row", "", "Every planned row gets exactly one.", "")
+    yield from _faces((word.value, FACES[word]) for word in RowOutcome)
+    yield from ("## Statuses of a run", "")
+    yield from _faces((word.value, FACES[word]) for word in RunStatus)
+
+
+def _faces(words: Iterable[tuple[str, Face]]) -> Iterator[str]:
+    yield from table(("word", "glyph", "next"), ((code(word), face.glyph, face.next_step) for word, face in words))
+
+
+# Destinations -----------------------------------------------------------------------------------------------------
+
+
+def destination_page(spec: DestinationSpec) -> str:
+    return page(spec.title, _destination_lines(spec))
+
+
+def _destination_lines(spec: DestinationSpec) -> Iterator[str]:
+    yield from (spec.help, "", "## Settings", "", f"Beside `type: {spec.type}`.", "")
+    yield from (line.replace("](#s", "](configuration.md#s") for line in keys(spec.settings))
+    yield from ("## Tokens", "")
+    for secret in spec.secrets:
+        yield from (f"### {secret.title}: `{secret.name}`", "")
+        yield from (f"{number}. {step}" for number, step in enumerate(secret.steps, 1))
+        yield ""
+    yield from ("## Modes", "")
+    yield from table(("mode", "meaning"), ((code(mode.value), said) for mode, said in MODE_HELP.items()))
+    yield from ("## Removed rows", "")
+    yield from table(
+        ("removed", "what happens to the record"), ((code(rule), said) for rule, said in REMOVED_HELP.items())
+    )
+    for sync_type in spec.sync_types:
+        yield from _sync_type(sync_type)
+
+
+def _sync_type(sync_type: SyncTypeSpec) -> Iterator[str]:
+    yield from (f"## {sync_type.title}: `type: {sync_type.name}`", "")
+    yield from (f"{sync_type.help} It needs `{sync_type.secret}`.", "")
+    for target in sync_type.objects:
+        yield from _object(target)
+
+
+def _object(target: ObjectSpec) -> Iterator[str]:
+    yield from (f"### {target.title}: `object: {target.name}`", "", target.help, "")
+    yield f"Modes: {_words(mode.value for mode in Mode if mode in target.modes)}."
+    yield f"Removed rows: {_words(rule for rule in REMOVED_HELP if rule in target.removed_rules)}."
+    yield ""
+    matchings = (
+        (code(one.field), _words(mode.value for mode in Mode if mode in one.modes), one.help)
+        for one in target.matchings
+    )
+    yield from table(("match on", "modes", "meaning"), matchings)
+    yield from table(
+        ("field", "type", "meaning", "notes"),
+        ((code(one.name), one.type.value, one.help, _notes(one)) for one in target.fields),
+    )
+    for rule in target.requirements:
+        which = f"Matching on {_words(sorted(rule.matches))}: at least one of {_words(rule.any_of)}"
+        yield f"- {which} must be mapped and not null ([{rule.code}](codes.md#{rule.code}))."
+    if target.requirements:
+        yield ""
+
+
+def _notes(field: Field) -> str:
+    said = []
+    if field.required_for:
+        said.append(f"Required for {_words(mode.value for mode in Mode if mode in field.required_for)}.")
+    if field.refers_to:
+        said.append(f"An id of {field.refers_to}s.")
+    if field.create_only:
+        said.append("Sent when the record is created, never when it is updated.")
+    if field.inside:
+        said.append(f"Travels inside `{field.inside}`.")
+    if field.clearable:
+        said.append("Set to null by `removed: clear`.")
+    return " ".join(said)
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(code(name) for name in names)
+
+
+def write() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    write()
