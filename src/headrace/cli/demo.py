@@ -204,7 +204,7 @@ def _say_end(story: Story, folder: Path, port: int, seconds: float) -> None:
         ("headrace plan accounts --requests 3", "a dry run, after you changed warehouse.duckdb"),
     )
     for command, why in steps:
-        say(f"  {command:42}  {painted(why, 'dim')}".rstrip())
+        say(f"  {command:42}  {painted(why, 'dim')}" if why else f"  {command}")
 
 
 def _say_document(story: Story, folder: Path, url: str, seconds: float) -> None:

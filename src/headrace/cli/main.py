@@ -43,8 +43,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, Abort):
         complain("Interrupted.")
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere, quietly
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):  # what Typer makes of a closed pipe
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # what is buffered goes nowhere, quietly
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the edge: whatever else comes is a bug of ours, said in one line
         return tell_bug(error, as_json=as_json)

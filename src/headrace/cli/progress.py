@@ -65,7 +65,7 @@ class Progress:
                 if stage == "send":
                     self.sending_since_s = at_s
             case RowsRead(rows=rows):
-                self.read = rows
+                self.read = max(self.read, rows)
             case RecordsListed(kind=kind, records=records):
                 self.kind, self.listed = kind, records
             case RunPlanned(counts=counts, to_send=to_send, notes=notes):
@@ -221,7 +221,9 @@ class LiveView:
         line = Table.grid(padding=(0, 1))
         cells: list[Any] = [Text(self._sync, style="bold", no_wrap=True)]
         if progress.stage == "send" and progress.to_send and not self._waiting:
-            cells.append(ProgressBar(total=progress.to_send, completed=progress.settled, width=20))
+            cells.append(
+                ProgressBar(total=progress.to_send, completed=progress.settled, width=20, complete_style="green")
+            )
         cells.append(Text(words))
         line.add_row(*cells)
         return line

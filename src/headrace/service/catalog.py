@@ -10,16 +10,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.destinations import destination_kind
 from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, WorkspaceConfig, is_name, sync_id
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync, near
 from headrace.service.documents import SECTION, completed, dump, parse
-from headrace.service.files import Declared, addresses, read_project, write_yaml
 from headrace.sources import Query, Source
 from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
+
+if TYPE_CHECKING:
+    from headrace.service.files import Declared
 
 KINDS: tuple[Kind, ...] = ("source", "model", "destination", "sync")
 FOLDERS = "project_folders"
@@ -102,6 +104,8 @@ class CatalogService:
 
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
+        from headrace.service.files import addresses, read_project  # YAML is slow to load, and a run needs none
+
         declared = read_project(path)
         self._found_folders(declared.folders)
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
@@ -297,6 +301,8 @@ class CatalogService:
 
     def export(self, folder: Path | None) -> dict[str, str]:
         """File name -> text of the whole configuration, no secret in it. Paths inside `folder` become relative."""
+        from headrace.service.files import write_yaml
+
         texts: dict[str, str] = {}
         whole: dict[str, Any] = {}
         if self.workspace_name() != "default":

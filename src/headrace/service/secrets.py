@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from headrace.domain.config import SecretRef
 from headrace.domain.errors import UserError
 
@@ -66,6 +64,8 @@ class Secrets:
 
     def _dotenv(self) -> Mapping[str, str]:
         if self._files is None:
+            from dotenv import dotenv_values
+
             found: dict[str, str] = {}
             for folder in reversed(self._folders):
                 file = folder / ".env"
