@@ -100,7 +100,7 @@ USER = ObjectSpec(
     modes=_ALL,
     matchings=(
         _BY_EXTERNAL_ID,
-        Matching("email", "The email address, compared without case and surrounding blanks.", _ALL),
+        Matching("email", "The email address, compared without case and surrounding blanks.", _ALL, folds=True),
         _BY_ID,
     ),
     requirements=(
