@@ -37,6 +37,7 @@ MARK = ".headrace-demo"
 MADE = ("warehouse.duckdb", "warehouse.duckdb.wal", "headrace.yaml", ".env", ".headrace", MARK)
 """All that the demo writes into its folder, and all that a later demo takes away again."""
 PATIENCE_S = 20.0
+INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -74,10 +75,14 @@ def demo(
     tell = _silent if json else say
     tell(f"A sample warehouse in {folder}: " + ", ".join(f"{n:,} {table}" for table, n in story.rows.items()))
     port = _free_port()
-    with emulator(port) as url:
-        demo_project(folder, url)
-        tell(f"An emulated Vitally listens on {url}.")
-        _act(folder, url, story, tell)
+    try:
+        with emulator(port) as url:
+            demo_project(folder, url)
+            tell(f"An emulated Vitally listens on {url}.")
+            _act(folder, url, story, tell)
+    except KeyboardInterrupt:
+        complain("Interrupted. The emulator has ended; the next demo makes the folder anew.")
+        return INTERRUPTED
     seconds = time.monotonic() - started
     if json:
         _say_document(story, folder, url, seconds)

@@ -19,6 +19,7 @@ from headrace.cli.session import choose_workspace
 from headrace.domain.errors import Bug, ConfigurationError, HeadraceError
 
 INTERRUPTED = 130
+STDOUT = 1
 PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
 
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as left:
         if not isinstance(left.__context__, BrokenPipeError):  # what Typer makes of a closed pipe
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # what is buffered goes nowhere, quietly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # what is still buffered goes nowhere, quietly
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the edge: whatever else comes is a bug of ours, said in one line
         return tell_bug(error, as_json=as_json)

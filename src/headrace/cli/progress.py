@@ -95,28 +95,29 @@ class Progress:
         rate = self.rate(at_s)
         return (self.to_send - self.settled) / rate if rate and self.to_send else None
 
-    def words(self, at_s: float) -> str:
-        """The numbers in a line: read, changed, sent, delivered, rejected, rate, time left."""
+    def pace(self, at_s: float) -> str:
+        """How far it is, and how fast: the line that a person watches."""
         if self.now is None:
             what = STAGES.get(self.stage, "starting")
             return f"{what}, {self.read:,} rows read" if self.read else what
-        now = self.now
-        parts = [
-            f"read {now.rows:,}",
-            f"changed {now.added + now.changed + now.removed:,}",
-            f"sent {self.settled:,} of {self.to_send:,}",
-            f"delivered {now.delivered:,}",
-            f"rejected {now.rejected + now.invalid:,}",
-        ]
         if self.stage == "send" and not self.settled and self.listed:
-            parts.append(f"listed {self.listed:,} {self.kind}s")
+            return f"listing what is there, {self.listed:,} {self.kind}s so far"
+        parts = [f"sent {self.settled:,} of {self.to_send:,}" if self.to_send else "nothing to send"]
         if (rate := self.rate(at_s)) is not None:
             parts.append(f"{rate:,.0f} rows/s")
-        if (left := self.left_s(at_s)) is not None:
+        if (left := self.left_s(at_s)) is not None and self.settled < self.to_send:
             parts.append(f"{span(left)} left")
         if self.waiting_s >= 1:
             parts.append(f"waiting for the rate limit {self.waiting_s:.0f} s")
         return ", ".join(parts)
+
+    def numbers(self) -> str:
+        """What became of the rows so far; empty while nothing is known."""
+        if self.now is None:
+            return ""
+        now = self.now
+        changed, refused = now.added + now.changed + now.removed, now.rejected + now.invalid
+        return f"read {now.rows:,}, changed {changed:,}, delivered {now.delivered:,}, rejected {refused:,}"
 
 
 def span(seconds: float) -> str:
@@ -169,7 +170,8 @@ class PlainView:
                 self._line(f"sending {event.to_send:,} of {event.counts.rows + event.counts.removed:,} rows")
                 self._last_s = now_s
         elif now_s - self._last_s >= LINE_EVERY_S:
-            self._line(self._progress.words(now_s))
+            numbers = self._progress.numbers()
+            self._line(self._progress.pace(now_s) + (f", {numbers}" if numbers else ""))
             self._last_s = now_s
 
     def wait(self, sentence: str) -> None:
@@ -181,7 +183,7 @@ class PlainView:
 
 
 class LiveView:
-    """One line on a terminal that is drawn again and again, with a bar while rows are sent."""
+    """Two lines on a terminal that are drawn again and again, with a bar while rows are sent."""
 
     def __init__(self, sync: str) -> None:
         from rich.console import Console
@@ -212,21 +214,22 @@ class LiveView:
         self._waiting = sentence
 
     def _draw(self) -> Any:
+        from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         progress = self._progress
-        words = self._waiting or progress.words(time.monotonic())
         line = Table.grid(padding=(0, 1))
         cells: list[Any] = [Text(self._sync, style="bold", no_wrap=True)]
         if progress.stage == "send" and progress.to_send and not self._waiting:
             cells.append(
                 ProgressBar(total=progress.to_send, completed=progress.settled, width=20, complete_style="green")
             )
-        cells.append(Text(words))
+        cells.append(Text(self._waiting or progress.pace(time.monotonic())))
         line.add_row(*cells)
-        return line
+        numbers = progress.numbers()
+        return Group(line, Text(f"  {numbers}", style="dim")) if numbers else line
 
 
 def view_for(sync: str, *, as_json: bool, brief: bool = False) -> View:
