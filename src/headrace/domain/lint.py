@@ -181,7 +181,7 @@ def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Colu
     column = column_named(columns, rule.column)
     if column is None:
         yield _column_missing(f"{path}.column", rule.column, columns)
-    elif rule.as_ is None and not fits(column.type, wanted):
+    elif rule.as_ is None and column.native != "null" and not fits(column.type, wanted):
         mend = ""
         if (as_ := offer(column.type, wanted)) is not None:
             mend = f" Add `as: {as_}` to convert it."

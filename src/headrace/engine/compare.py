@@ -187,10 +187,12 @@ class Comparison:
         if self._options.full_resync:
             same = "false"
         known = f"state IN ({State.DELIVERED:d}, {State.SKIPPED_KNOWN:d}, {State.GONE:d})"
+        # A record that we delivered once is ours to remove, also where its last change was skipped.
+        removable = f"{State.DELIVERED:d}" + (f", {State.SKIPPED_KNOWN:d}" if self._options.removed != "ignore" else "")
         self._con.execute("ALTER TABLE delta ADD COLUMN change VARCHAR")
         self._con.execute(
             "UPDATE delta SET change = CASE "
-            f"WHEN gone AND state = {State.DELIVERED:d} THEN 'removed' "
+            f"WHEN gone AND state IN ({removable}) THEN 'removed' "
             "WHEN gone THEN 'left' "
             f"WHEN {same} AND state = {State.GONE:d} THEN 'back' "
             f"WHEN {same} AND state IN {skipped} AND NOT {due} THEN 'same' "

@@ -166,5 +166,6 @@ def _steps(task: Task, destination: Destination, identities: Identities) -> Iter
                 )
                 usual = task.operation.kind != "insert"
                 record_id = f"<id of {task.operation.match}>" if usual else None
-                known = known.but(exists=usual, record_id=record_id, linked={}, taken=False)
+                taken = None if known.exists is None else False
+                known = known.but(exists=usual, record_id=record_id, linked={}, taken=taken)
     raise Bug("a plan's request never came to an end", key=task.key)
