@@ -127,7 +127,7 @@ class Exchange:
         attempt: int,
     ) -> tuple[int, Response | NoResponse, Read | Retry | Stop]:
         throttle = self._throttles(request.api)
-        slot, waited = await throttle.acquire()
+        slot, waited = await throttle.acquire(self._stop.is_set)
         if self._stop.is_set():
             throttle.answered(slot, remaining=None, reset_s=None, refused=False)
             raise Cancelled
@@ -138,6 +138,8 @@ class Exchange:
         verdict: Read | Retry | Stop = Retry("the run ended before an answer came")
         try:
             answer = await self._transport.send(request, self._destination.authorize, timeout_s)
+            if isinstance(answer, Response) and answer.status >= 300:
+                answer = self._without_secrets(request.api, answer)
             verdict = read(answer)
         finally:
             took = self._clock.monotonic() - started
@@ -160,10 +162,7 @@ class Exchange:
                     purpose=request.purpose,
                     method=request.method,
                     url=request.url,
-                    request_headers={
-                        **request.headers,
-                        **dict.fromkeys(self._destination.authorize(request.api), MASK),
-                    },
+                    request_headers={**request.headers, **self._mask(request.api)},
                     request_body=request.body[:LARGEST_KEPT] if request.body is not None else None,
                     status=answer.status if isinstance(answer, Response) else None,
                     response_headers=headers if isinstance(answer, Response) else None,
@@ -187,6 +186,17 @@ class Exchange:
         if api not in self._masked:
             self._masked[api] = dict.fromkeys(self._destination.authorize(api), MASK)
         return self._masked[api]
+
+    def _without_secrets(self, api: str, answer: Response) -> Response:
+        """The answer, where a proxy or a page of errors repeats our credential, without it."""
+        body, headers = answer.body, answer.headers
+        for value in self._destination.authorize(api).values():
+            for secret in {value, value.rpartition(" ")[2]}:
+                if secret and secret.encode() in body:
+                    body = body.replace(secret.encode(), MASK.encode())
+                if secret and any(secret in one for one in headers.values()):
+                    headers = {name: one.replace(secret, MASK) for name, one in headers.items()}
+        return answer if body is answer.body and headers is answer.headers else Response(answer.status, headers, body)
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or raises Cancelled as soon as the run is told to end."""

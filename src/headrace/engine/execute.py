@@ -28,6 +28,8 @@ from headrace.engine.recorder import Recorder
 _NOTHING = Known()
 MOST_STEPS = 16
 """A row that needs more exchanges than this is going round in circles."""
+MOST_UNKNOWN = 3
+"""So many creates of one row without an answer: it waits for the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Executor:
         task = Task(operation, record, key)
         known = self._first_known(operation)
         call: int | None = None
+        unknowns = 0
         for _ in range(MOST_STEPS):
             step = self._destination.next_step(task, known)
             if isinstance(step, Settled):
@@ -165,6 +168,11 @@ class Executor:
                 return _End(RowOutcome.OWED, gave_up.fault, gave_up.call or call)
             except Unknown as unknown:
                 known, call = known.but(exists=None, unknown_outcome=True), unknown.call
+                unknowns += 1
+                if unknowns == MOST_UNKNOWN:
+                    message = f"The record was sent {unknowns} times to be created, and no answer came: "
+                    message += f"{unknown.reason}. The row is planned again on the next run."
+                    return _End(RowOutcome.OWED, RowFault("destination_unavailable", message), call)
                 continue
             if isinstance(verdict, Settled):
                 return self._ended(task, verdict, call)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from headrace.engine.ports import Acknowledgements
 
 FORMAT = 1
+REMOVAL = 1
+"""`intended` of a removal; 0 is that of what nobody knows any more."""
 _NO_HASH = "CAST(NULL AS UBIGINT)"
 
 
@@ -109,6 +111,9 @@ class Ledger:
         try:
             self._con.execute(f"ATTACH {literal(self.path)} AS ledger{'' if write else ' (READ_ONLY)'}")
             self._read_meta()
+            if not write and self.shape is None:  # a process died before its first fold: an empty ledger
+                self._con.execute("DETACH ledger")
+                self._con.execute("ATTACH ':memory:' AS ledger")
         except (duckdb.IOException, duckdb.SerializationException, duckdb.InvalidInputException) as error:
             message = f"The ledger {self.path} can't be opened: {_first_line(error)} "
             message += "If the file is damaged, restore it from a backup, or move it away and take the present rows as "
@@ -189,7 +194,7 @@ class Ledger:
             self._fold_rows(shape, mapping, last)
         finally:
             self._con.execute("DETACH planned")
-        _remove(planned_path)
+        remove_database(planned_path)
         return acked
 
     def _load_acks(self, batches: Iterable[Sequence[tuple[int, int, str, str | None]]]) -> int:
@@ -300,7 +305,7 @@ class Ledger:
         anew = self.hash_expression(shape)
         intended = "l.intended" if anew == "l.hash" else "CASE WHEN l.intended = xor(l.hash, l.mapping) THEN "
         if anew != "l.hash":
-            intended += f"coalesce(xor({anew}, l.mapping), 0) ELSE 0 END"
+            intended += f"coalesce(xor({anew}, l.mapping), 0) WHEN l.intended = {REMOVAL} THEN {REMOVAL} ELSE 0 END"
         kept = "".join(f", {self.cast(one)} AS {one.ident}" for one in shape.columns)
         self._con.execute(shape.create("ledger.rows_new"))
         self._con.execute(
@@ -329,7 +334,8 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _remove(path: str) -> None:
+def remove_database(path: str) -> None:
+    """Removes a DuckDB file and its log, where they are."""
     for name in (path, path + ".wal"):
         with suppress(FileNotFoundError):
             os.remove(name)

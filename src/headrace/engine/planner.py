@@ -6,6 +6,9 @@ do, durable before the first request goes. It sends nothing and does not touch t
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import duckdb
 import orjson
 
@@ -15,7 +18,7 @@ from headrace.domain.outcome import Counts
 from headrace.domain.plan import check_guard
 from headrace.engine.compare import Comparison, PlanOptions
 from headrace.engine.extract import Counted, Extraction, Extractor
-from headrace.engine.ledger import Ledger, Shape, State, connect, one_value
+from headrace.engine.ledger import REMOVAL, Ledger, Shape, State, connect, one_value, remove_database
 from headrace.engine.planned import Plan
 from headrace.engine.sqltext import literal, quoted
 from headrace.sources import Source
@@ -62,7 +65,8 @@ class Planner:
 
     def interrupt(self) -> None:
         """Stops the comparison from another thread; `make` then raises WorldError `interrupted`."""
-        self._con.interrupt()
+        with suppress(duckdb.Error):  # it has just ended
+            self._con.interrupt()
 
     def _make(self, run_id: int, planned_path: str | None, *, baseline: bool) -> Plan:
         con, ledger = self._con, self._ledger
@@ -70,15 +74,18 @@ class Planner:
         comparison = Comparison(con, self._extractor, self._extraction, ledger, self._options, self._fingerprint)
         counts = comparison.run(baseline=baseline)
         values, shape = comparison.present(), comparison.shape
-        path = literal(planned_path) if planned_path else "':memory:'"
-        con.execute(f"ATTACH {path} AS planned")
+        # A plan's file has its name only once it is whole: what a crash left half written is never folded.
+        unfinished = f"{planned_path}.part" if planned_path else ":memory:"
+        remove_database(unfinished)
+        con.execute(f"ATTACH {literal(unfinished)} AS planned")
         self._write_plan(shape, values, run_id, baseline=baseline)
-        plan = self._finish(counts, shape)
+        plan = self._finish(counts, shape, baseline=baseline)
         ledger.detach()
         if planned_path:
             con.execute("CHECKPOINT planned")
             # What the comparison took is given back before the first request: sending needs none of it.
             con.close()
+            os.replace(unfinished, planned_path)
             plan.read_from(planned_path, self._temp_directory)
         return plan
 
@@ -92,10 +99,12 @@ class Planner:
         differs = [f"v.{one.ident} IS DISTINCT FROM {ledger.cast(one)}" for one in parents if one.name in same_columns]
         moved = " OR ".join(differs) if len(differs) == len(parents) else "true"
         mapping_same = f"w.mapping = {self._fingerprint}"
-        parents_changed = f"coalesce(w.change <> 'changed' OR NOT {mapping_same} OR {moved or 'false'}, true)"
+        # What a skipped row holds was never delivered, so it says nothing of the parents the record has.
+        same = f"{mapping_same} AND w.state <> {State.SKIPPED_KNOWN:d}"
+        parents_changed = f"coalesce(w.change <> 'changed' OR NOT ({same}) OR {moved or 'false'}, true)"
         generation = "coalesce(w.generation, 0)"
         hash_ = "coalesce(v.hash, w.hash)"
-        intended = f"CASE WHEN w.change = 'removed' THEN 0 ELSE xor({hash_}, {self._fingerprint}::UBIGINT) END"
+        intended = f"CASE WHEN w.change = 'removed' THEN {REMOVAL} ELSE xor({hash_}, {self._fingerprint}::UBIGINT) END"
         reason = f"CASE WHEN w.change = 'changed' AND NOT ({mapping_same}) THEN 'mapping changed' END"
         again = "false"
         if self._options.full_resync:
@@ -144,7 +153,7 @@ class Planner:
         con.execute("CREATE TABLE planned.plan (run_id BIGINT, mapping UBIGINT, document VARCHAR)")
         con.execute("INSERT INTO planned.plan VALUES (?, ?, ?)", [run_id, self._fingerprint, document])
 
-    def _finish(self, counts: Counts, shape: Shape) -> Plan:
+    def _finish(self, counts: Counts, shape: Shape, *, baseline: bool) -> Plan:
         options = self._options
         to_send = self._one("SELECT count(*) FROM planned.rows")
         removals = self._one("SELECT count(*) FROM planned.rows WHERE change = 'removed'")
@@ -152,7 +161,9 @@ class Planner:
         if not self._extraction.match_is_key and options.removed != "ignore":
             replaced = self._one("SELECT count(*) FROM planned.rows WHERE change = 'changed' AND match <> old_match")
         known = self._one(f"SELECT count(*) FROM ledger.rows WHERE state = {State.DELIVERED:d}")
-        hold = check_guard(options.removed, removals + replaced, known, counts.rows, options.guard)
+        hold = None
+        if not baseline:  # a baseline removes nothing at the destination
+            hold = check_guard(options.removed, removals + replaced, known, counts.rows, options.guard)
         mapping_changed = self._one("SELECT count(*) FROM planned.rows WHERE reason = 'mapping changed'")
         silent = self._one("SELECT (SELECT count(*) FROM planned.gone) + (SELECT count(*) FROM planned.back)")
         notes = []

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import math
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headrace.destinations import Limits
@@ -24,6 +25,8 @@ _START = 64
 _LOOK_AHEAD = 1024
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 1.0  # another process may pause or free a slot meanwhile
+_WIDEST_SPACING = 16
+"""After 429s requests go at most so many times as far apart as the rate says; each good answer narrows that again."""
 
 
 class Throttle:
@@ -35,6 +38,7 @@ class Throttle:
         self._timeout_s = limits.timeout_s
         self._turn = asyncio.Lock()
         self.waiting_s = 0.0
+        self._paused_until = 0.0  # of this process, where there is no rate and so no ring
         self._file = -1
         if self._rate is None:
             self._slots = 0
@@ -67,15 +71,21 @@ class Throttle:
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    async def acquire(self) -> tuple[int, float]:
-        """Waits for a slot. Returns it, and how many seconds were waited."""
-        if self._map is None:
+    async def acquire(self, gives_up: Callable[[], bool] = lambda: False) -> tuple[int, float]:
+        """Waits for a slot. Returns it, and how many seconds were waited; slot -1 where none is counted.
+
+        `gives_up` is asked before each wait: the one who waits has no more use for a slot.
+        """
+        if self._map is None and self._paused_until == 0.0:
             return -1, 0.0
         started = self._clock.monotonic()
         async with self._turn:
             while True:
-                slot, wait = self._take()
-                if slot >= 0:
+                if self._map is None:
+                    slot, wait = -1, self._paused_until - self._clock.monotonic()
+                else:
+                    slot, wait = self._take()
+                if slot >= 0 or (self._map is None and wait <= 0) or gives_up():
                     self.waiting_s = 0.0
                     return slot, self._clock.monotonic() - started
                 self.waiting_s = wait
@@ -109,6 +119,8 @@ class Throttle:
 
     def answered(self, slot: int, *, remaining: int | None, reset_s: float | None, refused: bool) -> None:
         """The request of this slot is over. `refused`: it was a 429, and `reset_s` the seconds it asked for."""
+        if self._map is None and refused:
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + max(reset_s or 1.0, 0.0))
         if self._map is None or slot < 0:
             return
         assert self._rate is not None
@@ -118,8 +130,10 @@ class Throttle:
             _, _, head, paused_until, spacing, next_send = _HEADER.unpack_from(self._map, 0)
             nominal = self._rate.per_seconds / self._slots
             if refused:
+                # Those that were under way together are refused together: that is one sign, not many.
+                if not now < paused_until:
+                    spacing = min(max(2 * spacing, nominal), _WIDEST_SPACING * nominal)
                 paused_until = max(paused_until, now + max(reset_s or 1.0, 0.0))
-                spacing = max(2 * spacing, nominal)
             elif remaining == 0 and self._has_free_slot(head, now):
                 # The other side counts more than we sent: somebody shares the key, or a write costs several units.
                 paused_until = max(paused_until, now + max(reset_s or 1.0, 1.0))
@@ -144,6 +158,7 @@ def header_number(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return float(text.split(",")[0].split(";")[0].strip())
+        number = float(text.split(",")[0].split(";")[0].strip())
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

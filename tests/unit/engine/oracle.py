@@ -1,0 +1,123 @@
+"""The ledger in plain Python: what it must know and plan, in a few lines, to hold the real one against."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclass
+class Entry:
+    """What is known of one key. `state`: delivered, skipped_new, skipped_known, removed, gone, intended."""
+
+    state: str = "intended"
+    values: Values | None = None
+    mapping: str | None = None
+    match: str | None = None
+    generation: int = 0
+    intended: Any = None
+
+
+@dataclass
+class Expected:
+    """What a plan must hold. `rows`: key -> (change, old values, old match, generation, fault)."""
+
+    rows: dict[str, tuple[str, Values | None, str | None, int, str | None]] = field(default_factory=dict)
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    invalid: int = 0
+    gone: set[str] = field(default_factory=set)
+    back: set[str] = field(default_factory=set)
+    present: dict[str, tuple[Values, str | None]] = field(default_factory=dict)
+    mapping: str = ""
+
+
+class Oracle:
+    """A dict of entries by key."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Entry] = {}
+
+    def plan(
+        self,
+        rows: Sequence[tuple[str | None, Values, str | None]],
+        mapping: str,
+        removed: str,
+        *,
+        full_resync: bool = False,
+        keys: Collection[str] | None = None,
+    ) -> Expected:
+        """`rows` are (key, mapped values, match value)."""
+        found = Expected(mapping=mapping)
+        copies = Counter(key for key, _, _ in rows)
+        matches = Counter(match for _, _, match in rows)
+        found.invalid = sum(count for key, count in copies.items() if key is None or count > 1)
+        found.present = {key: (values, match) for key, values, match in rows if key is not None and copies[key] == 1}
+        for key, (values, match) in found.present.items():
+            change = self._change(self.known.get(key), values, mapping, full_resync=full_resync)
+            if change == "back":
+                found.back.add(key)
+            if change in ("back", "unchanged"):
+                found.unchanged += 1
+                continue
+            found.added += change == "added"
+            found.changed += change == "changed"
+            if keys is None or key in keys:
+                fault = "match_value_duplicate" if match is not None and matches[match] > 1 else None
+                self._expect(found, key, change, (values, mapping), fault, again=full_resync)
+        for key in [key for key, one in self.known.items() if one.state == "delivered" and key not in copies]:
+            found.removed += 1
+            if removed == "ignore":
+                found.gone.add(key)
+            elif keys is None or key in keys:
+                if self.known[key].match in matches:
+                    found.gone.add(key)
+                else:
+                    self._expect(found, key, "removed", "removed", None, again=full_resync)
+        return found
+
+    @staticmethod
+    def _change(entry: Entry | None, values: Values, mapping: str, *, full_resync: bool) -> str:
+        if entry is None:
+            return "added"
+        same = entry.values == values and entry.mapping == mapping and not full_resync
+        if same and entry.state in ("delivered", "skipped_new", "skipped_known"):
+            return "unchanged"
+        if same and entry.state == "gone":
+            return "back"
+        return "changed" if entry.state in ("delivered", "skipped_known", "gone") else "added"
+
+    def _expect(self, found: Expected, key: str, change: str, intended: Any, fault: str | None, *, again: bool) -> None:
+        entry = self.known.get(key) or Entry()
+        generation = entry.generation + (1 if again or entry.intended != intended else 0)
+        old = entry.values if change != "added" else None
+        found.rows[key] = (change, old, entry.match if change != "added" else None, generation, fault)
+
+    def fold(self, plan: Expected, outcomes: Mapping[str, str]) -> None:
+        """`outcomes`: key -> outcome, of the rows that got one."""
+        for key, (change, _, _, generation, _) in plan.rows.items():
+            entry = self.known.setdefault(key, Entry())
+            entry.generation = generation
+            entry.intended = "removed" if change == "removed" else (plan.present[key][0], plan.mapping)
+            if outcomes.get(key) not in ("delivered", "skipped"):
+                continue
+            if change == "removed":
+                entry.state, entry.values, entry.mapping, entry.match = "removed", None, None, None
+                continue
+            if outcomes[key] == "delivered":
+                entry.state = "delivered"
+            else:
+                known = entry.state in ("delivered", "skipped_known", "gone")
+                entry.state = "skipped_known" if known else "skipped_new"
+            entry.values, entry.match = plan.present[key]
+            entry.mapping = plan.mapping
+        for key in plan.gone:
+            self.known[key].state = "gone"
+        for key in plan.back:
+            self.known[key].state = "delivered"
