@@ -7,6 +7,7 @@ not as promised makes it exit with 1.
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import signal
 import socket
@@ -200,6 +201,7 @@ def _say_end(story: Story, folder: Path, port: int, seconds: float) -> None:
         return
     say(painted("Look around", "bold"))
     steps = (
+        *_to_the_command(),
         (f"cd {folder}", ""),
         ("headrace syncs", "what there is, and how it ran"),
         ("headrace calls --key acc_00001 --full", "every API call for one account, whole"),
@@ -346,3 +348,12 @@ def _raise_on_hangup() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
+def _to_the_command() -> tuple[tuple[str, str], ...]:
+    """How to get `headrace` onto the path, where `make demo` ran it from a virtual environment that is not active."""
+    if shutil.which("headrace"):
+        return ()
+    activate = Path(sys.executable).parent / "activate"
+    shown = os.path.relpath(activate) if activate.is_relative_to(Path.cwd()) else str(activate)
+    return ((f". {shown}", ""),) if activate.is_file() else ()

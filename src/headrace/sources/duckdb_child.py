@@ -138,10 +138,10 @@ def make_rows(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
             rows = typed_select(connection, files)
         connection.execute(f"CREATE VIEW rows AS {rows}")
     except duckdb.Error as refused:
-        message = (
-            f"The {job['kind']} files can't be read: {words_of(refused)} Check the path and the type of the source."
-        )
-        raise SourceError(message, code="source_unreachable", path=files[0]) from refused
+        words = words_of(refused)
+        message = f"The {job['kind']} files can't be read: {words} Check the path and the type of the source."
+        code = "source_failed" if "CSV Error" in words else "source_unreachable"
+        raise SourceError(message, code=code, path=files[0]) from refused
 
 
 def table_paths(connection: duckdb.DuckDBPyConnection, job: Job) -> list[tuple[str, str, str]]:
@@ -239,7 +239,7 @@ def literal(text: str) -> str:
 
 def words_of(failure: BaseException) -> str:
     """The database's words without its drawing of the line, and without rows of the user's file."""
-    text = str(failure).partition("\n\nLINE ")[0].partition("\nPossible fixes:")[0]
+    text = str(failure).partition("\n\nLINE ")[0].partition("\nPossible ")[0]
     kept = [line.strip() for line in text.splitlines() if not line.startswith("Original Line:")]
     return " ".join(line for line in kept if line)
 
@@ -249,7 +249,7 @@ def fault_of(failure: BaseException, sql: str, first_line: int = _MODEL_STARTS_A
     words = words_of(failure)
     if isinstance(failure, MemoryError | duckdb.OutOfMemoryException) or "Out of Memory" in words:
         return SourceError(
-            f"The model's SQL needs more memory than it has: {words} Raise memory_limit of the source.",
+            f"The model's SQL needs more memory than it has: {words} Raise HEADRACE_MEMORY_LIMIT, of which a source takes a third.",
             code="source_failed",
         )
     if "CSV Error" in words or "Invalid unicode" in words:

@@ -149,7 +149,7 @@ class Child:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return SourceError(
             f"The process that reads the source {how} before the last row, so what it sent is not complete."
-            f" {last_words[:500] or 'It may have run out of memory: lower memory_limit of the source and run again.'}",
+            f" {last_words[:500] or 'It may have run out of memory: lower HEADRACE_MEMORY_LIMIT and run again.'}",
             code="source_failed",
             status=status,
         )

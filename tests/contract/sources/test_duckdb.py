@@ -125,7 +125,7 @@ def test_more_rows_than_memory_are_sorted_on_disk(file: Path):
 
 
 def test_too_little_memory_is_said_with_the_mend(file: Path):
-    with pytest.raises(SourceError, match="Raise memory_limit") as caught:
+    with pytest.raises(SourceError, match="Raise HEADRACE_MEMORY_LIMIT") as caught:
         rows(opened(file, memory_limit="10MB"), Query(sql="SELECT list(range::VARCHAR) AS a FROM range(3000000)"))
 
     assert caught.value.code == "source_failed"
