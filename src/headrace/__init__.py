@@ -1,5 +1,10 @@
 """Headrace: rows from a warehouse to Vitally, only what changed, every API call in sight."""
 
-from importlib.metadata import version
 
-__version__ = version("headrace")
+def __getattr__(name: str) -> str:
+    """`__version__`, read when somebody asks: reading it takes longer than some commands."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("headrace")
+    raise AttributeError(name)

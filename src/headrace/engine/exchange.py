@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from headrace.destinations import Destination, Learned, Retry, Settled, Stop
 from headrace.domain.errors import WorldError
@@ -18,7 +18,9 @@ from headrace.engine.ports import CallRecord, Clock
 from headrace.engine.recorder import Recorder
 from headrace.engine.retry import MOST_REFUSALS, MOST_TRIES, Health, RetryBudget, backoff_s
 from headrace.engine.throttle import Throttle, header_number
-from headrace.engine.transport import Transport
+
+if TYPE_CHECKING:
+    from headrace.engine.transport import Transport
 
 Read = TypeVar("Read")
 

@@ -44,7 +44,6 @@ from headrace.engine.planner import Planner
 from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle
-from headrace.engine.transport import HttpTransport
 from headrace.sources import Query, Source
 
 Emit = Callable[[RunEvent], None]
@@ -347,6 +346,8 @@ async def sending_for(
     show: Callable[[float], None],
 ) -> AsyncIterator[Executor]:
     """An executor with everything it sends through, opened and closed around it. `show` is told of progress."""
+    from headrace.engine.transport import HttpTransport  # a run that sends nothing need not wait for it
+
     with ExitStack() as opened:
         throttles: dict[str, Throttle] = {}
 

@@ -19,7 +19,6 @@ from headrace.engine.ports import Clock
 from headrace.engine.run import Remembering, RunOptions, fold_left_over, plan_options, prepare
 from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
-from headrace.engine.transport import HttpTransport
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
@@ -158,6 +157,8 @@ class TrialService:
 
     def test_destination(self, name: str) -> list[ProbeResult]:
         """Each token of a destination, tested with one harmless request. Nothing is written there."""
+        from headrace.engine.transport import HttpTransport
+
         destination = self._assembly.destination(name)
 
         async def probe_all() -> list[ProbeResult]:
