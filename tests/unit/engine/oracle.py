@@ -36,6 +36,7 @@ class Expected:
     back: set[str] = field(default_factory=set)
     present: dict[str, tuple[Values, str | None]] = field(default_factory=dict)
     mapping: str = ""
+    kinds: str = ""
 
 
 class Oracle:
@@ -43,6 +44,7 @@ class Oracle:
 
     def __init__(self) -> None:
         self.known: dict[str, Entry] = {}
+        self.kinds = ""
 
     def plan(
         self,
@@ -52,9 +54,10 @@ class Oracle:
         *,
         full_resync: bool = False,
         keys: Collection[str] | None = None,
+        kinds: str = "",
     ) -> Expected:
-        """`rows` are (key, mapped values, match value)."""
-        found = Expected(mapping=mapping)
+        """`rows` are (key, mapped values, match value); `kinds` names the types that the columns have now."""
+        found = Expected(mapping=mapping, kinds=kinds)
         copies = Counter(key for key, _, _ in rows)
         matches = Counter(match for _, _, match in rows)
         found.invalid = sum(count for key, count in copies.items() if key is None or count > 1)
@@ -95,12 +98,23 @@ class Oracle:
 
     def _expect(self, found: Expected, key: str, change: str, intended: Any, fault: str | None, *, again: bool) -> None:
         entry = self.known.get(key) or Entry()
-        generation = entry.generation + (1 if again or entry.intended != intended else 0)
+        # An intent that was never acknowledged is known by its hash alone, and another type of column has another hash.
+        forgotten = found.kinds != self.kinds and not self._is_acknowledged(entry) and entry.intended != "removed"
+        generation = entry.generation + (1 if again or forgotten or entry.intended != intended else 0)
         old = entry.values if change != "added" else None
         found.rows[key] = (change, old, entry.match if change != "added" else None, generation, fault)
 
+    @staticmethod
+    def _is_acknowledged(entry: Entry) -> bool:
+        return entry.intended == (entry.values, entry.mapping)
+
     def fold(self, plan: Expected, outcomes: Mapping[str, str]) -> None:
         """`outcomes`: key -> outcome, of the rows that got one."""
+        for key, entry in self.known.items():
+            unknown = plan.kinds != self.kinds and not self._is_acknowledged(entry) and entry.intended != "removed"
+            if unknown and key not in plan.rows:
+                entry.intended = None
+        self.kinds = plan.kinds
         for key, (change, _, _, generation, _) in plan.rows.items():
             entry = self.known.setdefault(key, Entry())
             entry.generation = generation
