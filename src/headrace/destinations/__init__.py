@@ -47,7 +47,7 @@ class Known:
     exists: bool | None = None
     record_id: str | None = None
     parents: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
-    """(kind, external id) -> Vitally id, None where there is no such record."""
+    """(kind, external id) -> the record's own id, None where there is no such record."""
     fresh_parents: bool = False
     """True once the parents were looked up anew because an answer blamed them."""
     linked: Mapping[str, tuple[str, ...]] | None = None
@@ -88,7 +88,7 @@ class NeedParents(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The row's outcome. `record_id` where Vitally's own id was learned."""
+    """The row's outcome. `record_id` where the record's own id was learned."""
 
     outcome: RowOutcome
     fault: RowFault | None = None

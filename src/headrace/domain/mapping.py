@@ -40,7 +40,7 @@ Compute = Callable[[Row], Any]
 
 
 class Reference(NamedTuple):
-    """Ids of other records. `by` says whose: ours (`external_id`, to be looked up) or Vitally's (`vitally_id`)."""
+    """Ids of other records. `by` says whose: ours (`external_id`, looked up) or the destination's (`vitally_id`)."""
 
     kind: str
     ids: tuple[str, ...]

@@ -65,7 +65,7 @@ FACES: dict[str, Face] = {
     RowOutcome.DELIVERED: Face("green", "✓", "Nothing to do."),
     RowOutcome.SKIPPED: Face("grey", "–", "Nothing to do in this mode; asked again when it changes or after a day."),
     RowOutcome.INVALID: Face("amber", "!", "Mend the value in the source or the mapping; it is then planned again."),
-    RowOutcome.REJECTED: Face("red", "✗", "Read Vitally's words; the row is planned again on the next run."),
+    RowOutcome.REJECTED: Face("red", "✗", "Read the destination's words; the row is planned again on the next run."),
     RowOutcome.OWED: Face("blue", "…", "Nothing to do: it is planned again on the next run."),
     RunStatus.QUEUED: Face("grey", "·", "Waits for the run before it."),
     RunStatus.RUNNING: Face("blue", "▸", "Watch it, or cancel it."),

@@ -1,4 +1,4 @@
-"""The ledger: what Vitally last acknowledged, per sync and primary key. One DuckDB file a sync.
+"""The ledger: what the destination last acknowledged, per sync and primary key. One DuckDB file a sync.
 
 Opened only for plan (read-only) and fold, under the sync's lock. It never deletes a key: a removed row leaves a
 tombstone that keeps its generation. What it holds of a row:

@@ -74,11 +74,11 @@ class OutcomeRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Vitally's own id of a record that we know by its external id; `vitally_id` None means: forget it."""
+    """The destination's own id of a record that we know by its external id; `record_id` None means: forget it."""
 
     kind: str
     external_id: str
-    vitally_id: str | None
+    record_id: str | None
 
 
 class RunLog(Protocol):
@@ -110,6 +110,6 @@ class Acknowledgements(Protocol):
 
 
 class Identities(Protocol):
-    """The memory of look-ups of one destination: external id -> Vitally id, by kind of record."""
+    """The memory of look-ups of one destination: external id -> its own id, by kind of record."""
 
     def known(self, kind: str, external_ids: Sequence[str]) -> dict[str, str]: ...

@@ -23,7 +23,7 @@ class Secrets:
         self._files: dict[str, str] | None = None
 
     def resolve(self, reference: SecretRef | None, name: str) -> str:
-        """The secret. `name` is what the vault calls it where there is no reference (`vitally.rest_api_token`).
+        """The secret. `name` is what the vault calls it where there is no reference (`crm.rest_api_token`).
 
         Raises UserError `secret_missing` with the mend.
         """

@@ -249,7 +249,8 @@ def fault_of(failure: BaseException, sql: str, first_line: int = _MODEL_STARTS_A
     words = words_of(failure)
     if isinstance(failure, MemoryError | duckdb.OutOfMemoryException) or "Out of Memory" in words:
         return SourceError(
-            f"The model's SQL needs more memory than it has: {words} Raise HEADRACE_MEMORY_LIMIT, of which a source takes a third.",
+            f"The model's SQL needs more memory than it has: {words} "
+            "Raise HEADRACE_MEMORY_LIMIT, of which a source takes a third.",
             code="source_failed",
         )
     if "CSV Error" in words or "Invalid unicode" in words:

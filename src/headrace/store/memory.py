@@ -47,9 +47,9 @@ class Identities:
         self._scope = scope
 
     def known(self, kind: str, external_ids: Sequence[str]) -> dict[str, str]:
-        """External id -> Vitally id, of those that are known."""
+        """External id -> own id, of those that are known."""
         i = identities.c
-        query = select(i.external_id, i.vitally_id).where(i.scope == self._scope, i.kind == kind)
+        query = select(i.external_id, i.record_id).where(i.scope == self._scope, i.kind == kind)
         found: dict[str, str] = {}
         with self._database.read() as connection:
             for start in range(0, len(external_ids), LOOKUP_CHUNK):

@@ -117,10 +117,10 @@ class RunLogWriter:
         """Each record's last word counts."""
         if not learned:
             return
-        last = {(self._scope, item.kind, item.external_id): item.vitally_id for item in learned}
+        last = {(self._scope, item.kind, item.external_id): item.record_id for item in learned}
         at = iso(self._now())
-        write(self._learn, [(*record, vitally_id, at) for record, vitally_id in last.items() if vitally_id is not None])
-        write(self._forget, [record for record, vitally_id in last.items() if vitally_id is None])
+        write(self._learn, [(*record, record_id, at) for record, record_id in last.items() if record_id is not None])
+        write(self._forget, [record for record, record_id in last.items() if record_id is None])
 
     @contextmanager
     def _undone_on_failure(self) -> Iterator[None]:

@@ -190,7 +190,7 @@ identities = Table(
     Column("scope", Text, primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("external_id", Text, primary_key=True),
-    Column("vitally_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
     Column("learned_at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )

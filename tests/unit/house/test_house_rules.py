@@ -33,16 +33,6 @@ VENDOR_NAMES_ALLOWED = {
 """Where a vendor may be named outside its rooms, and with which words."""
 CONTRACT_WORD = "vitally_id"
 """The configuration's own word (`by: vitally_id`), and what is named after it."""
-TO_BE_CLEANED = {
-    "destinations/__init__.py": 2,
-    "domain/mapping.py": 1,
-    "domain/outcome.py": 1,
-    "engine/ledger.py": 1,
-    "engine/ports.py": 2,
-    "service/secrets.py": 1,
-    "store/memory.py": 1,
-}
-"""Lines that still name the vendor, comments mostly. Numbers may only fall."""
 
 
 def kept_files() -> list[Path]:
@@ -106,7 +96,7 @@ def test_no_vendor_is_named_outside_its_rooms() -> None:
     for name, line in vendor_names():
         found.setdefault(name, []).append(line)
 
-    assert {} == {name: lines for name, lines in found.items() if len(lines) > TO_BE_CLEANED.get(name, 0)}
+    assert {} == found
 
 
 def vendor_names() -> Iterator[tuple[str, str]]:

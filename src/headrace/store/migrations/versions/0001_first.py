@@ -144,7 +144,7 @@ def create_identities() -> None:
         sa.Column("scope", sa.Text, primary_key=True),
         sa.Column("kind", sa.Text, primary_key=True),
         sa.Column("external_id", sa.Text, primary_key=True),
-        sa.Column("vitally_id", sa.Text, nullable=False),
+        sa.Column("record_id", sa.Text, nullable=False),
         sa.Column("learned_at", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
