@@ -7,7 +7,7 @@ nothing is saved while one fault is left.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,8 +114,10 @@ class CatalogService:
             present = {(kind, one.name): one.document for kind in KINDS for one in self._catalog.list(kind)}
         self._parse_all(declared, checked)
         everything = {key: parse(key[0], key[1], document)[0] for key, document in present.items()}
+        if prune:
+            everything = {}  # what the files do not say will be gone
         everything |= checked.objects
-        self._check_links(checked, everything)
+        self._check_links(checked, everything, {(one.kind, one.name) for one in declared.declarations})
         columns = {} if offline else self._ask_sources(checked, everything)
         self._lint(checked, everything, columns, offline=offline)
         checked.findings = list(addresses(checked.findings, declared))
@@ -141,14 +143,18 @@ class CatalogService:
             for key in sorted(unknown):
                 message = f'There is no key "{key}" here.{near(key, WorkspaceConfig.model_fields)}'
                 checked.findings.append(Finding("unknown_key", message, f"workspace.{key}"))
-            if not unknown:
-                try:
-                    checked.workspace = WorkspaceConfig.model_validate(declared.workspace)
-                except ValueError as error:
-                    checked.findings.append(Finding("wrong_type", f"The workspace's name {error}.", "workspace.name"))
+            name = declared.workspace.get("name", "default")
+            if not isinstance(name, str) or not is_name(name):
+                message = f'"{name}" is not a name: use letters, digits, dots, dashes and underscores, at most 100, '
+                message += "a letter or digit first."
+                checked.findings.append(Finding("unknown_value", message, "workspace.name"))
+            elif not unknown:
+                checked.workspace = WorkspaceConfig(name=name)
 
     @staticmethod
-    def _check_links(checked: Checked, everything: Mapping[tuple[Kind, str], Any]) -> None:
+    def _check_links(
+        checked: Checked, everything: Mapping[tuple[Kind, str], Any], declared: Collection[tuple[str, str]]
+    ) -> None:
         links: list[tuple[str, Kind, str]] = []
         for (_, name), one in checked.objects.items():
             if isinstance(one, ModelConfig):
@@ -156,9 +162,8 @@ class CatalogService:
             elif isinstance(one, SyncConfig):
                 links.append((f"syncs.{name}.model", "model", one.model))
                 links.append((f"syncs.{name}.destination", "destination", one.destination))
-        declared = {(one.path.split(".")[0], one.path.split(".")[1]) for one in checked.findings if "." in one.path}
         for path, kind, name in links:
-            if (kind, name) not in everything and (SECTION[kind], name) not in declared:
+            if (kind, name) not in everything and (kind, name) not in declared:
                 known = [one for found, one in everything if found == kind]
                 checked.findings.append(Finding("not_found", f'There is no {kind} "{name}".{near(name, known)}', path))
 
@@ -311,7 +316,7 @@ class CatalogService:
             section: dict[str, Any] = {}
             for name, stored in self.documents(kind).items():
                 document = _relative(stored, folder)
-                if kind == "model" and "sql_file" in document and folder is not None:
+                if kind == "model" and folder is not None and _can_stand_in(texts, document):
                     texts[document["sql_file"]] = document.pop("sql")
                 elif kind == "model":
                     document.pop("sql_file", None)
@@ -319,6 +324,14 @@ class CatalogService:
             if section:
                 whole[SECTION[kind]] = section
         return {"headrace.yaml": write_yaml(whole), **texts}
+
+
+def _can_stand_in(texts: Mapping[str, str], model: Mapping[str, Any]) -> bool:
+    """Whether a model's SQL can be exported as its file: one inside the folder that holds no other model's SQL."""
+    name = model.get("sql_file")
+    if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
+        return False
+    return texts.get(name, model.get("sql")) == model.get("sql")
 
 
 def _secrets_needed(name: str, config: DestinationConfig, everything: Mapping[tuple[Kind, str], Any]) -> set[str]:

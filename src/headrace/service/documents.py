@@ -29,7 +29,9 @@ def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dic
     for key, value in list(whole.items()):
         if isinstance(value, dict) and set(value) == {"file"} and isinstance(value["file"], str):
             whole[key] = {"file": _absolute(value["file"], folder)}
-    if kind == "model" and isinstance(whole.get("sql_file"), str) and "sql" not in whole:
+    if kind == "model" and "sql" in whole and "sql_file" in whole:
+        findings.append(Finding("unknown_value", "A model has sql or sql_file, not both.", "sql_file"))
+    elif kind == "model" and isinstance(whole.get("sql_file"), str):
         try:
             whole["sql"] = (folder / whole["sql_file"]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ What it reads is only shaped as YAML; what it means is `catalog`'s matter. All f
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ SECTIONS = {"sources": "source", "models": "model", "destinations": "destination
 LARGEST_FILE = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 40
+DEEPEST_BRACKETS = 500  # the parser takes seconds to fail over thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,18 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
     except OSError as error:
         raise UserError(f"The file {file} can't be read: {error.strerror}.", code="file_unreadable") from error
     try:
+        if _brackets_open(text) > DEEPEST_BRACKETS:
+            raise RecursionError
         loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(str(part) for part in (error.problem, error.context) if part)
         place = Place(shown, mark.line + 1 if mark else 1)
         declared.findings.append(Finding("yaml_invalid", f"This is not YAML: {said}.", place=place))
+        return
+    except RecursionError:
+        message = "The file is nested too deeply or expands to too much."
+        declared.findings.append(Finding("yaml_invalid", message, place=Place(shown, 1)))
         return
     except (YAMLError, ValueError) as error:
         declared.findings.append(Finding("yaml_invalid", f"This is not YAML: {error}.", place=Place(shown, 1)))
@@ -115,10 +123,20 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
     _take_sections(loaded, shown, folder, declared)
 
 
+def _brackets_open(text: str) -> int:
+    """How many brackets stand open at once, at most; those in texts count along."""
+    depth = deepest = 0
+    for bracket in re.finditer(r"[\[{\]}]", text):
+        depth = depth + 1 if bracket[0] in "[{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _take_sections(loaded: CommentedMap, shown: str, folder: Path, declared: Declared) -> None:
     budget = [MOST_NODES]
     for section, content in loaded.items():
-        place = Place(shown, loaded.lc.key(section)[0] + 1)
+        written = loaded.lc.data.get(section)  # not there where a merge key brought it
+        place = Place(shown, written[0] + 1 if written else 1)
         if section not in SECTIONS and section != "workspace":
             message = f'There is no section "{section}".{near(str(section), [*SECTIONS, "workspace"])}'
             declared.findings.append(Finding("unknown_key", message, str(section), place))

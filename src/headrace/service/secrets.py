@@ -39,7 +39,7 @@ class Secrets:
     def _from_environment(self, variable: str, name: str) -> str:
         value = self._environment.get(variable) or self._dotenv().get(variable)
         if not value or not value.strip():
-            state = "not set" if value is None else "empty"
+            state = "empty" if value or variable in (self._environment.keys() | self._dotenv().keys()) else "not set"
             message = f"The environment variable {variable} is {state}; {name} is read from it. "
             message += f"Set it, or write it into a .env file beside the configuration: {variable}=..."
             raise UserError(message, code="secret_missing", variable=variable)

@@ -259,13 +259,16 @@ class MemoryLog:
 
 
 class MemoryIdentities:
-    """Known ids of parents."""
+    """Ids of parents that were known before, and what a log has learned since."""
 
-    def __init__(self, known: Mapping[tuple[str, str], str] | None = None) -> None:
-        self.kept = dict(known or {})
+    def __init__(self, known: Mapping[tuple[str, str], str], log: MemoryLog) -> None:
+        self._before = known
+        self._log = log
 
     def known(self, kind: str, external_ids: Sequence[str]) -> dict[str, str]:
-        return {one: self.kept[(kind, one)] for one in external_ids if (kind, one) in self.kept}
+        kept: dict[tuple[str, str], str | None] = {**self._before}
+        kept |= {(one.kind, one.external_id): one.record_id for one in self._log.learned}
+        return {one: found for one in external_ids if (found := kept.get((kind, one))) is not None}
 
 
 Job = Callable[[], Awaitable[None]]

@@ -74,7 +74,8 @@ class Oracle:
             if keys is None or key in keys:
                 fault = "match_value_duplicate" if match is not None and matches[match] > 1 else None
                 self._expect(found, key, change, (values, mapping), fault, again=full_resync)
-        for key in [key for key, one in self.known.items() if one.state == "delivered" and key not in copies]:
+        ours = {"delivered"} if removed == "ignore" else {"delivered", "skipped_known"}
+        for key in [key for key, one in self.known.items() if one.state in ours and key not in copies]:
             found.removed += 1
             if removed == "ignore":
                 found.gone.add(key)

@@ -1,36 +1,19 @@
-"""What a plan promises beside its counts: drift, another hash, crashes, the guard, memory."""
+"""What a plan promises beside its counts: drift, another hash, generations, match values, keys."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from headrace.domain.errors import WorldError
 from headrace.domain.outcome import Change
 
-from .world import MemorySource, World, changes, keys_of, sync_of, table_of
+from .world import World, changes, keys_of, row, source, sync_of
 
-KINDS: dict[str, pa.DataType] = {"id": pa.int64(), "m": pa.string(), "a": pa.string(), "n": pa.int64()}
 SYNC = sync_of(["a", "n"])
 BOTH_WAYS = pytest.mark.parametrize("speaks", [True, False], ids=["pushed down", "streamed"])
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-def source(*rows: dict[str, Any], speaks: bool = False, **kinds: pa.DataType) -> MemorySource:
-    return MemorySource(table_of(rows, **(KINDS | kinds)), speaks_duckdb=speaks)
-
-
-def row(key: Any, **values: Any) -> dict[str, Any]:
-    return {"id": key, "m": f"m{key}", "a": "x", "n": 1} | values
 
 
 @BOTH_WAYS
@@ -245,63 +228,6 @@ def test_a_full_resync_plans_everything_again_and_generations_go_on(world: World
     )
 
 
-def test_a_baseline_takes_the_rows_as_delivered(world: World):
-    world.deliver(source(row(1), row(2)), SYNC, baseline=True)
-
-    assert {"2": "changed"} == changes(world.deliver(source(row(1), row(2, a="y")), SYNC))
-
-
-def test_a_baseline_over_a_shrunken_model_is_not_held(world: World):
-    """It sends nothing, so there is nothing to guard; it is what a person asks for after a clean-up."""
-    sync = sync_of(["a", "n"], removed="delete")
-    world.deliver(source(*map(row, range(20))), sync)
-
-    assert None is world.make(source(row(1)), sync, baseline=True).hold
-    assert (0, 1) == ((after := world.make(source(row(1)), sync)).to_send, after.counts.unchanged)
-
-
-@pytest.mark.parametrize(
-    ("left", "removed", "held"),
-    [
-        (20, "delete", False),
-        (9, "delete", True),
-        (9, "clear", True),
-        (9, "ignore", False),
-        (0, "delete", True),
-        (10, "delete", False),
-    ],
-)
-def test_a_result_that_shrank_is_held(world: World, left: int, removed: str, held: bool):
-    sync = sync_of(["a", "n"], removed=removed)
-    world.deliver(source(*map(row, range(20))), sync)
-
-    assert held == (world.make(source(*map(row, range(left))), sync).hold is not None)
-
-
-def test_match_values_that_change_count_as_removals_for_the_guard(world: World):
-    """A cast that puts a dot into every id would delete all records and make them anew."""
-    sync = sync_of(["a"], "m", removed="delete")
-    world.deliver(source(*(row(n, m=f"m{n}") for n in range(20))), sync)
-
-    hold = world.make(source(*(row(n, m=f"m{n}.0") for n in range(20))), sync).hold
-
-    assert (20, 20) == (hold and hold.removed, hold and hold.known)
-
-
-def test_an_approval_is_for_the_removals_that_were_held(world: World, tmp_path: Path):
-    sync = sync_of(["a", "n"], removed="delete")
-    held = str(tmp_path / "held.parquet")
-    world.deliver(source(*map(row, range(20))), sync)
-    world.make(source(*map(row, range(5))), sync).keep_removals(held)
-
-    same, more = world.make(source(*map(row, range(6))), sync), None
-    unseen = same.removals_not_in(held)
-    more = world.make(source(*map(row, range(4))), sync)
-
-    assert (0, 1) == (unseen, more.removals_not_in(held))
-    assert 16 == more.removals_not_in(str(tmp_path / "gone.parquet"))
-
-
 def test_a_changed_mapping_says_how_many_rows_it_sends_again(world: World):
     world.deliver(source(row(1), row(2)), SYNC)
 
@@ -335,81 +261,3 @@ def test_a_skipped_row_is_asked_again_only_when_it_is_time(world: World):
     counts.append(world.make(source(row(1)), sync_of(["a"], mode="insert")).to_send)
 
     assert [0, 1, 1] == counts
-
-
-# Crashes ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_plan_that_a_crash_left_half_written_is_not_folded(world: World):
-    """kill -9 while the plan is written: nothing was sent from it, and the next run must not stumble over it."""
-    (world.folder / "planned.duckdb.part").write_bytes(b"half a file")
-
-    assert {"1": "added"} == changes(world.deliver(source(row(1)), SYNC))
-    assert [] == list(world.folder.glob("*.part*"))
-
-
-def test_a_ledger_that_was_never_folded_into_is_an_empty_one(world: World):
-    duckdb.connect(str(world.ledger)).close()
-
-    assert {"1": "added"} == changes(world.deliver(source(row(1)), SYNC))
-
-
-def test_a_damaged_ledger_is_told_and_left_alone(world: World):
-    world.ledger.write_bytes(b"no database at all" * 1000)
-
-    with pytest.raises(WorldError) as caught:
-        world.make(source(row(1)), SYNC)
-
-    assert "ledger_unreadable" == caught.value.code
-    assert world.ledger.read_bytes().startswith(b"no database")
-
-
-class CutSource(MemorySource):
-    """Dies after its first rows."""
-
-    def read(self, *arguments: Any, **options: Any) -> Any:
-        from contextlib import contextmanager
-
-        from headrace.domain.errors import SourceError
-
-        def batches() -> Any:
-            yield from self.table.select(options["columns"]).to_batches()
-            raise SourceError("the connection died", code="source_failed")
-
-        @contextmanager
-        def reading() -> Any:
-            schema = self.table.select(options["columns"]).schema
-            yield pa.RecordBatchReader.from_batches(schema, batches())
-
-        return reading()
-
-
-def test_a_source_that_dies_in_mid_read_never_looks_like_a_shorter_table(world: World):
-    sync = sync_of(["a", "n"], removed="delete")
-    world.deliver(source(row(1), row(2)), sync)
-
-    with pytest.raises(WorldError) as caught:
-        world.make(CutSource(source(row(1)).table), sync)
-
-    assert ("source_failed", "the connection died") == (caught.value.code, caught.value.message)
-    assert 2 == world.make(source(row(1), row(2)), sync).counts.unchanged
-
-
-@pytest.mark.slow
-@BOTH_WAYS
-def test_a_plan_larger_than_its_memory_spills(world: World, speaks: bool):
-    """The smallest memory that the settings allow; the rows take several times as much."""
-    count = 300_000
-    wide = pa.table(
-        {
-            "id": pa.array(range(count), pa.int64()),
-            "m": pa.array([f"m{n}" for n in range(count)]),
-            "a": pa.array([f"{n} " * 40 for n in range(count)]),
-            "n": pa.array(range(count), pa.int64()),
-        }
-    )
-
-    plan = world.make(MemorySource(wide, speaks_duckdb=speaks), SYNC, memory_limit_mb=86)
-
-    assert (count, count) == (plan.counts.added, plan.to_send)
-    assert count == sum(1 for _ in plan.rows(old=False))

@@ -204,3 +204,15 @@ def changes(rows: Mapping[str, PlannedRow]) -> dict[str, str]:
 
 def keys_of(plan: Plan, change: Change) -> list[str]:
     return sorted(row.key for row in plan.rows(change))
+
+
+KINDS: dict[str, pa.DataType] = {"id": pa.int64(), "m": pa.string(), "a": pa.string(), "n": pa.int64()}
+
+
+def source(*rows: dict[str, Any], speaks: bool = False, **kinds: pa.DataType) -> MemorySource:
+    """A source of rows as `row` makes them; `kinds` where a column has another type."""
+    return MemorySource(table_of(rows, **(KINDS | kinds)), speaks_duckdb=speaks)
+
+
+def row(key: Any, **values: Any) -> dict[str, Any]:
+    return {"id": key, "m": f"m{key}", "a": "x", "n": 1} | values
