@@ -48,6 +48,8 @@ from headrace.sources import Query, Source
 
 Emit = Callable[[RunEvent], None]
 PROGRESS_EVERY_S = 0.25
+SMALL_PLAN = 16 << 20
+"""Bytes of a plan's file up to which its fold takes one thread: more would only take their memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def fold_left_over(job: Job, acknowledgements: Acknowledgements) -> int | None:
     """Folds what an earlier run acknowledged and did not fold. Returns the rows, None where nothing was left."""
     if not os.path.exists(job.paths.planned):
         return None
-    con = connect(job.memory_limit_mb, job.paths.temporary)
+    small = os.path.getsize(job.paths.planned) < SMALL_PLAN
+    con = connect(job.memory_limit_mb, job.paths.temporary, threads=1 if small else None)
     try:
         ledger = Ledger(con, job.paths.ledger)
         ledger.attach(write=True)

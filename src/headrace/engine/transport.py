@@ -6,7 +6,6 @@ taken effect.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import TracebackType
@@ -38,7 +37,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpTransport:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=ssl.create_default_context(), ttl_dns_cache=60)
+        # aiohttp's own default verifies certificates and host names.
+        connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
             connector=connector, headers=_USER_AGENT, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
         )
