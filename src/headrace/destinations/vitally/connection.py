@@ -7,7 +7,6 @@ only through `authorize`.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ _HOSTS: dict[tuple[str, Region], str] = {
     ("analytics", "us"): "https://{dot}api.vitally.io",
     ("analytics", "eu"): "https://api.vitally-eu.io",
 }
+_BARE_HOSTS = frozenset({"rest.vitally.io", "api.vitally.io", "www.vitally.io", "vitally.io"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 REST_TOKEN = Secret(
@@ -115,6 +115,8 @@ class VitallySettings(BaseModel):
             raise ValueError(f'The subdomain "{given}" is an address of the EU, the region says us. Set region: eu')
         if raw.get("region") == "eu":
             raise ValueError("The EU has one shared host and takes no subdomain. Leave it out")
+        if host in _BARE_HOSTS:
+            return {**raw, "subdomain": None}
         label = host.split(".")[0]
         if not _LABEL.match(label):
             raise ValueError(f'The subdomain "{given}" is not one. Write the first part of your address: acme')
@@ -132,33 +134,39 @@ def rest_header(pasted: str) -> str:
 
     vitally 2.1: user name is the key, the password is empty; real keys start with `sk_`.
     """
-    token = _without_name(pasted)
-    if token.lower().startswith("basic "):
-        token = token[6:].strip()
-        if not token.startswith("sk_"):
-            return f"Basic {token}"
-    if not token.startswith("sk_") and _is_encoded(token):
+    token, is_header = _without_scheme(pasted)
+    key = None if token.startswith("sk_") else _key_inside(token)
+    if key is None and is_header and not token.startswith("sk_"):
         return f"Basic {token}"
-    return "Basic " + base64.b64encode(f"{token.rstrip(':')}:".encode()).decode()
+    return "Basic " + base64.b64encode(f"{(key or token).rstrip(':')}:".encode()).decode()
 
 
 def analytics_header(pasted: str) -> str:
     """The Analytics header: the key goes raw after `Basic ` (vitally 2.2)."""
-    token = _without_name(pasted)
-    return f"Basic {token[6:].strip() if token.lower().startswith('basic ') else token}"
+    return f"Basic {_without_scheme(pasted)[0]}"
 
 
-def _without_name(pasted: str) -> str:
-    token = pasted.strip().strip("\"'").strip()
+def _without_scheme(pasted: str) -> tuple[str, bool]:
+    """What stands after `Authorization:` and `Basic`, and whether `Basic` stood there."""
+    token = _bare(pasted)
     name, colon, rest = token.partition(":")
-    return rest.strip() if colon and name.strip().lower() == "authorization" else token
+    if colon and _bare(name).lower() == "authorization":
+        token = _bare(rest)
+    scheme, *rest_of_it = token.split(maxsplit=1)[:2] or [""]
+    return (rest_of_it[0], True) if rest_of_it and scheme.lower() == "basic" else (token, False)
 
 
-def _is_encoded(token: str) -> bool:
+def _bare(text: str) -> str:
+    return text.strip().strip("\"',").strip()
+
+
+def _key_inside(token: str) -> str | None:
+    """The key that base64 text holds, also where its padding was lost; None where it is no such text."""
     try:
-        return base64.b64decode(token, validate=True).decode().endswith(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return False
+        text = base64.b64decode(token + "=" * (-len(token) % 4), validate=True).decode()
+    except ValueError:  # not base64, not text, not ASCII
+        return None
+    return text.partition(":")[0] if text.endswith(":") or text.startswith("sk_") else None
 
 
 class Connection:

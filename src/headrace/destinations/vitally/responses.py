@@ -49,27 +49,34 @@ def retry_floor(answer: Response) -> float:
 
     vitally 3.1: `RateLimit-Reset` is relative seconds; Retry-After is documented nowhere and honoured if it comes.
     """
-    floor = _seconds(answer.headers.get("retry-after"))
+    floor = _seconds(answer.headers.get("retry-after"), since=answer.headers.get("date"))
     if floor is None and answer.status == 429:
         floor = max(_seconds(answer.headers.get("ratelimit-reset")) or 1.0, 1.0)
     return min(floor or 0.0, LONGEST_WAIT_S)
 
 
-def _seconds(text: str | None) -> float | None:
-    """Seconds from `12`, or from an HTTP date against the present; None where it is neither."""
+def _seconds(text: str | None, since: str | None = None) -> float | None:
+    """Seconds from `12`, or from an HTTP date; None where it is neither.
+
+    `since` is the `Date` of the same answer: the clock of the one who wrote both. Ours may differ by hours.
+    """
     if not text:
         return None
     try:
         return max(float(text), 0.0) if float(text) == float(text) else None
     except ValueError:
         pass
+    if (instant := _http_date(text)) is None:
+        return None
+    return max((instant - (_http_date(since or "") or datetime.now(UTC))).total_seconds(), 0.0)
+
+
+def _http_date(text: str) -> datetime | None:
     try:
         instant = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return max((instant - datetime.now(UTC)).total_seconds(), 0.0)
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def words(answer: Response) -> str:
