@@ -248,3 +248,13 @@ def test_vitallys_own_id_is_refused_for_modes_that_create(spec: ObjectSpec, mode
     assert ("mode_not_allowed", "syncs.the-sync.match.field") in world.findings(
         spec.name, rules, mode=mode, match=("ref", "id")
     )
+
+
+def test_a_whole_number_serves_as_external_id_when_matching_on_email(world: World):
+    """Most warehouses number their users. The id goes out as its digits, as it does when it is matched on."""
+    world.parents()
+    world.rows({**user("1", "ann@acme.test"), "number": 42})
+    world.sync("user", {**USER, "externalId": {"column": "number"}}, match=BY_EMAIL)
+
+    assert {"1": ("delivered", None)} == world.run().outcomes
+    assert "42" in world.held("user")

@@ -82,7 +82,7 @@ USER = ObjectSpec(
     fields=(
         Field(
             "externalId",
-            FieldType.TEXT,
+            FieldType.ID,
             "Your own id of the user, needed to create one when matching on email.",
             create_only=True,
         ),
