@@ -70,7 +70,7 @@ class Comparison:
         if extractor.shape().key_type == "VARCHAR":
             key_kind = "VARCHAR"
         whole = ledger.shape is None or self._options.full_resync or baseline or self._mapping_is_new()
-        if extractor.pushes_down and not whole and self._extraction.match_is_key and not self._has_other_matches():
+        if extractor.pushes_down and not whole and self._extraction.match_is_key and not self.has_other_matches():
             self.shape = self._final(key_kind)
             self._stream(key_kind)
         else:
@@ -106,7 +106,7 @@ class Comparison:
         self._compared, _ = self._extractor.stream(key_kind, "delta", self._delta("arriving", dirty), dirty)
         self._known = self._one(f"SELECT count(*) FROM ledger.rows WHERE {bucket_of('key')} IN ({dirty})")
 
-    def _has_other_matches(self) -> bool:
+    def has_other_matches(self) -> bool:
         """Whether some row was matched by another value than its key, under an earlier mapping."""
         return self._one("SELECT count(*) FROM (SELECT 1 FROM ledger.rows WHERE match IS NOT NULL LIMIT 1)") > 0
 

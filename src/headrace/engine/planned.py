@@ -15,10 +15,7 @@ from headrace.engine.sqltext import literal, quoted
 
 BATCH = 2000
 READING_MB = 128
-_REMOVED_KEYS = (
-    "SELECT CAST(key AS VARCHAR) AS key FROM planned.rows "
-    "WHERE change = 'removed' OR (change = 'changed' AND match <> old_match)"
-)
+_REMOVED_KEYS = "SELECT CAST(key AS VARCHAR) AS key FROM planned.rows WHERE change = 'removed' OR replaces"
 
 
 @dataclass(slots=True)

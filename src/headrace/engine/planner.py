@@ -78,7 +78,7 @@ class Planner:
         unfinished = f"{planned_path}.part" if planned_path else ":memory:"
         remove_database(unfinished)
         con.execute(f"ATTACH {literal(unfinished)} AS planned")
-        self._write_plan(shape, values, run_id, baseline=baseline)
+        self._write_plan(shape, values, run_id, comparison.has_other_matches(), baseline=baseline)
         plan = self._finish(counts, shape, baseline=baseline)
         ledger.detach()
         if planned_path:
@@ -89,7 +89,7 @@ class Planner:
             plan.read_from(planned_path, self._temp_directory)
         return plan
 
-    def _write_plan(self, shape: Shape, values: str, run_id: int, *, baseline: bool) -> None:
+    def _write_plan(self, shape: Shape, values: str, run_id: int, other_matches: bool, *, baseline: bool) -> None:
         con, ledger = self._con, self._ledger
         match_is_key = self._extraction.match_is_key
         same_columns = {one.name for one in ledger.shape.columns} if ledger.shape else set()
@@ -117,25 +117,21 @@ class Planner:
             f"{hash_} AS hash, {match} AS match, "
             f"CAST(CASE WHEN {again} OR w.intended IS DISTINCT FROM {intended} THEN {generation} + 1 "
             f"ELSE {generation} END AS INTEGER) AS generation, {intended} AS intended, "
-            f"{parents_changed} AS parents_changed, {reason} AS reason, CAST(NULL AS VARCHAR) AS fault{kept} "
+            f"{parents_changed} AS parents_changed, {reason} AS reason, CAST(NULL AS VARCHAR) AS fault, "
+            f"false AS replaces{kept} "
             f"FROM work w LEFT JOIN {values} v ON v.key = w.key "
             f"LEFT JOIN ledger.rows l ON CAST(l.key AS {shape.key_type}) = w.key "
             "WHERE w.change = 'removed' OR v.key IS NOT NULL"
         )
         if not match_is_key:
-            match, old_match = self._extraction.compared("match"), self._extraction.compared("old_match")
+            match = self._extraction.compared("match")
             con.execute(
                 f"UPDATE planned.rows SET fault = 'match_value_duplicate' WHERE change <> 'removed' AND {match} IN ("
                 f"SELECT {match} FROM current WHERE {match} IN ("
                 f"SELECT {match} FROM planned.rows WHERE change <> 'removed') GROUP BY {match} HAVING count(*) > 1)"
             )
-            # A match value that lives on, in this row as the destination compares it or in another, is no removal.
-            con.execute(
-                f"UPDATE planned.rows SET old_match = NULL, "
-                f"parents_changed = parents_changed OR {match} IS DISTINCT FROM {old_match} "
-                "WHERE change = 'changed' AND match IS NOT NULL AND match IS DISTINCT FROM old_match "
-                f"AND {old_match} IN (SELECT {match} FROM current)"
-            )
+        if not match_is_key or other_matches:
+            self._mark_replaced()
         con.execute("CREATE TABLE planned.invalid AS SELECT key, code, copies FROM unusable")
         ignored = "change = 'removed'" if self._options.removed == "ignore" else "false"
         con.execute(
@@ -153,13 +149,26 @@ class Planner:
         con.execute("CREATE TABLE planned.plan (run_id BIGINT, mapping UBIGINT, document VARCHAR)")
         con.execute("INSERT INTO planned.plan VALUES (?, ?, ?)", [run_id, self._fingerprint, document])
 
+    def _mark_replaced(self) -> None:
+        """Rows whose old record is to be removed, since their match value is another now."""
+        present = "CAST(key AS VARCHAR)" if self._extraction.match_is_key else "match"
+        now, before = self._extraction.compared(present), self._extraction.compared("old_match")
+        # A match value that lives on, in this row as the destination compares it or in another, is no removal.
+        self._con.execute(
+            f"UPDATE planned.rows SET old_match = NULL, parents_changed = parents_changed OR {now} IS DISTINCT FROM "
+            f"{before} WHERE change = 'changed' AND {present} IS NOT NULL AND {present} IS DISTINCT FROM old_match "
+            f"AND {before} IN (SELECT {now} FROM current)"
+        )
+        self._con.execute(
+            "UPDATE planned.rows SET replaces = true "
+            f"WHERE change = 'changed' AND fault IS NULL AND {present} <> old_match"
+        )
+
     def _finish(self, counts: Counts, shape: Shape, *, baseline: bool) -> Plan:
         options = self._options
         to_send = self._one("SELECT count(*) FROM planned.rows")
         removals = self._one("SELECT count(*) FROM planned.rows WHERE change = 'removed'")
-        replaced = 0
-        if not self._extraction.match_is_key and options.removed != "ignore":
-            replaced = self._one("SELECT count(*) FROM planned.rows WHERE change = 'changed' AND match <> old_match")
+        replaced = self._one("SELECT count(*) FROM planned.rows WHERE replaces")
         known = self._one(f"SELECT count(*) FROM ledger.rows WHERE state = {State.DELIVERED:d}")
         hold = None
         if not baseline:  # a baseline removes nothing at the destination

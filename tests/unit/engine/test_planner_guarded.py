@@ -61,6 +61,27 @@ def test_match_values_that_change_count_as_removals_for_the_guard(world: World):
     assert (20, 20) == (hold and hold.removed, hold and hold.known)
 
 
+@BOTH_WAYS
+def test_another_match_column_counts_as_removals_for_the_guard(world: World, speaks: bool):
+    """Matched on the key from now on: every old record would be deleted, and no row was removed at all."""
+    world.deliver(source(*map(row, range(20)), speaks=speaks), sync_of(["a"], "m", removed="delete"))
+
+    plan = world.make(source(*map(row, range(20)), speaks=speaks), sync_of(["a"], "id", removed="delete"))
+    plan.keep_removals(str(world.folder / "held"))
+
+    assert (20, 20) == (plan.hold and plan.hold.removed, plan.hold and plan.hold.known)
+    assert 0 == plan.removals_not_in(str(world.folder / "held"))
+    assert 20 == plan.removals_not_in(str(world.folder / "gone"))
+
+
+def test_an_old_match_value_that_is_another_rows_key_now_removes_nothing(world: World):
+    world.deliver(source(row(1, m="2"), row(2, m="x")), sync_of(["a"], "m", removed="delete"))
+
+    plan = world.make(source(row(1, m="2"), row(2, m="x")), sync_of(["a"], "id", removed="delete"))
+
+    assert {("1", None), ("2", "x")} == {(one.key, one.old_match) for one in plan.rows()}
+
+
 def test_an_approval_is_for_the_removals_that_were_held(world: World, tmp_path: Path):
     sync = sync_of(["a", "n"], removed="delete")
     held = str(tmp_path / "held.parquet")
