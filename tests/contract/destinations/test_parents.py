@@ -182,9 +182,12 @@ def test_several_parents_come_as_a_list(name: str, rule: Any, columns: dict[str,
     assert [f"{field.refers_to}-1", f"{field.refers_to}-2"] == parents_of(world, REST["user"], field, "r-1")
 
 
-@SEVERAL
 @pytest.mark.parametrize("on_put", ["replace", "add"])
-@pytest.mark.parametrize("match", [("ref", "externalId"), ("email", "email")], ids=["externalId", "email"])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("accountIds", ("ref", "externalId")), ("organizationIds", ("email", "email"))],
+    ids=["accounts-externalId", "organizations-email"],
+)
 @pytest.mark.parametrize("parents", ["exact", "add"])
 def test_parents_exact_sends_the_list_and_add_keeps_those_the_user_has(
     parents: str, match: tuple[str, str], on_put: str, name: str, tmp_path: Path
