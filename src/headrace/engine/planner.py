@@ -79,6 +79,7 @@ class Planner:
         remove_database(unfinished)
         con.execute(f"ATTACH {literal(unfinished)} AS planned")
         self._write_plan(shape, values, run_id, comparison.has_other_matches(), baseline=baseline)
+        self._leave_out_vanished(counts)
         plan = self._finish(counts, shape, baseline=baseline)
         ledger.detach()
         if planned_path:
@@ -148,6 +149,14 @@ class Planner:
         ).decode()
         con.execute("CREATE TABLE planned.plan (run_id BIGINT, mapping UBIGINT, document VARCHAR)")
         con.execute("INSERT INTO planned.plan VALUES (?, ?, ?)", [run_id, self._fingerprint, document])
+
+    def _leave_out_vanished(self, counts: Counts) -> None:
+        """Rows that were gone, or no longer alone, when their values were read: the next run sees them as they are."""
+        for change in ("added", "changed"):
+            wanted = self._one(f"SELECT count(*) FROM work WHERE change = '{change}'")
+            lost = wanted - self._one(f"SELECT count(*) FROM planned.rows WHERE change = '{change}'")
+            setattr(counts, change, getattr(counts, change) - lost)
+            counts.rows -= lost
 
     def _mark_replaced(self) -> None:
         """Rows whose old record is to be removed, since their match value is another now."""

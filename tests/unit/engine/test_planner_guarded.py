@@ -147,6 +147,27 @@ def test_a_source_that_dies_in_mid_read_never_looks_like_a_shorter_table(world: 
     assert 2 == world.make(source(row(1), row(2)), sync).counts.unchanged
 
 
+class RestlessSource(MemorySource):
+    """Somebody loads the table between the planner's two reads: one row leaves, one comes twice."""
+
+    def read(self, *arguments: Any, **options: Any) -> Any:
+        if self.reads == 1:
+            self.table = self.table.slice(1)
+            self.table = pa.concat_tables([self.table, self.table.slice(0, 1)])
+        return super().read(*arguments, **options)
+
+
+def test_rows_that_come_and_go_between_two_reads_are_left_for_the_next_run(world: World):
+    """What is sent is what was read; a key in two rows must never enter the ledger twice."""
+    world.deliver(source(row(9), speaks=True), SYNC)
+    restless = RestlessSource(source(row(1), row(2), row(3), row(9)).table, speaks_duckdb=True)
+
+    plan = world.make(restless, SYNC)
+
+    assert ["3"] == [one.key for one in plan.rows()]
+    assert (1, 2) == (plan.counts.added, plan.counts.rows)
+
+
 @pytest.mark.slow
 @BOTH_WAYS
 def test_a_plan_larger_than_its_memory_spills(world: World, speaks: bool):
