@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from headrace.domain.outcome import Counts, RunStatus
 
-Stage = str
-
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
@@ -20,9 +18,9 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """`stage`: fold, read, compare, list, send."""
+    """`stage`: fold, read, send."""
 
-    stage: Stage
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ class Comparison:
             return "current"
         wanted = "SELECT key FROM work WHERE change <> 'removed'"
         if self._one(f"SELECT count(*) FROM ({wanted})") == 0:
-            self._con.execute(self.shape.create("fresh_shape").replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            self._con.execute(self.shape.create("fresh_shape"))
             return "fresh_shape"
         self._extractor.fetch(self.shape.key_type, wanted)
         # Rows may come and go between the two reads: a key that stands in several rows by now is left for the next run.

@@ -92,8 +92,8 @@ class Extractor:
     def _ordered(self) -> list[Column]:
         return sorted(self._wanted.mapped, key=lambda one: one.name)
 
-    def _select(self, kind: str, *, whole: bool) -> str:
-        """Key, hash, match and, where `whole`, every kept column, over a relation `model`."""
+    def _select(self, kind: str, *, whole: bool, relation: str = "model") -> str:
+        """Key, hash, match and, where `whole`, every kept column, over `relation`."""
         parts = [f"{key_value(self._wanted.key, self._key_kinds(), kind)} AS key"]
         parts.append(f"{hash_of(self._expressions())} AS hash")
         if not self._wanted.match_is_key:
@@ -102,7 +102,7 @@ class Extractor:
         if whole:
             pairs = zip(self._expressions(), self.shape().columns, strict=True)
             parts += [f"{expression} AS {kept.ident}" for expression, kept in pairs]
-        return f"SELECT {', '.join(parts)} FROM model"
+        return f"SELECT {', '.join(parts)} FROM {relation}"
 
     def stage(self, kind: str, *, whole: bool) -> int:
         """Fills the temporary table `current` (key, hash, match, and the kept columns where whole). Returns the rows.
@@ -118,12 +118,12 @@ class Extractor:
 
     def digest(self, kind: str) -> int:
         """Fills `digests` (bucket, rows, digest) with those of the present rows; rows without key have no bucket."""
+        # hash(NULL) is a number like any other.
+        bucket = f"CASE WHEN key IS NOT NULL THEN {bucket_of('key')} END"
         select = (
-            f"SELECT {bucket_of('key')} AS bucket, count(*) AS rows, {digest_of('key', 'hash')} AS digest "
+            f"SELECT {bucket} AS bucket, count(*) AS rows, {digest_of('key', 'hash')} AS digest "
             f"FROM ({self._select(kind, whole=False)}) AS hashed GROUP BY bucket"
         )
-        # hash(NULL) is a number like any other.
-        select = select.replace(f"{bucket_of('key')} AS", f"CASE WHEN key IS NOT NULL THEN {bucket_of('key')} END AS")
         return self._pour("digests", "SELECT * FROM arriving", select=select)[0]
 
     def stream(self, kind: str, table: str, into: str, buckets: str | None = None) -> tuple[int, int]:
@@ -185,7 +185,7 @@ class Extractor:
         for name, arriving, *_ in self._con.execute("DESCRIBE SELECT * FROM arriving").fetchall():
             self._arriving[name] = arriving
         final = kind if kind == "VARCHAR" else self.shape().key_type
-        return self._select(final, whole=True).replace("FROM model", "FROM arriving")
+        return self._select(final, whole=True, relation="arriving")
 
 
 class _Counting:

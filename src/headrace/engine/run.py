@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from headrace.destinations import Destination
 from headrace.domain.coerce import iso
@@ -36,8 +37,8 @@ from headrace.domain.spec import Mode, ObjectSpec
 from headrace.engine.compare import PlanOptions
 from headrace.engine.exchange import Exchange
 from headrace.engine.execute import Delivery, Executor, watch
-from headrace.engine.extract import Extraction, prove_columns
-from headrace.engine.ledger import Ledger, connect
+from headrace.engine.extract import Counted, Extraction, prove_columns
+from headrace.engine.ledger import Ledger, connect, remove_database
 from headrace.engine.lookups import Lookups
 from headrace.engine.planned import Plan
 from headrace.engine.planner import Planner
@@ -151,6 +152,22 @@ def plan_options(job: Job) -> PlanOptions:
     )
 
 
+def planner_for(
+    job: Job, mapping: RowMapping, extraction: Extraction, counted: Counted = lambda _rows: None
+) -> Planner:
+    """The planner of the job; `counted` is told how many rows have been read."""
+    return Planner(
+        job.source,
+        extraction,
+        mapping,
+        job.paths.ledger,
+        plan_options(job),
+        memory_limit_mb=job.memory_limit_mb,
+        temp_directory=job.paths.temporary,
+        counted=counted,
+    )
+
+
 def fold_left_over(job: Job, acknowledgements: Acknowledgements) -> int | None:
     """Folds what an earlier run acknowledged and did not fold. Returns the rows, None where nothing was left."""
     if not os.path.exists(job.paths.planned):
@@ -219,14 +236,14 @@ class Run:
         if plan is None or stop.is_set():
             if plan is not None:
                 plan.close()
-            _discard(job.paths.planned)
+            remove_database(job.paths.planned)
             return RunResult(self._ended_status(), self._counts)
         try:
             self._counts = plan.counts
             self._emit(RunPlanned(plan.counts, plan.to_send, plan.notes))
             if (held := self._held(plan)) is not None:
                 plan.close()
-                _discard(job.paths.planned)
+                remove_database(job.paths.planned)
                 return held
             recorder = Recorder(self._memory.log, plan.counts)
             failure: HeadraceError | None = None
@@ -243,8 +260,8 @@ class Run:
         if plan.must_fold:
             await asyncio.to_thread(fold_left_over, job, self._memory.acknowledgements)
         else:
-            _discard(job.paths.planned)
-        _discard(job.paths.held)
+            remove_database(job.paths.planned)
+        Path(job.paths.held).unlink(missing_ok=True)
         if failure is not None:
             return RunResult(RunStatus.FAILED, plan.counts, failure)
         return RunResult(self._ended_status(), plan.counts)
@@ -262,17 +279,8 @@ class Run:
         """The plan, or None where the run was told to end meanwhile."""
         job, stop = self._job, self._stop
         assert stop is not None
-        planner = Planner(
-            job.source,
-            extraction,
-            mapping,
-            job.paths.ledger,
-            plan_options(job),
-            memory_limit_mb=job.memory_limit_mb,
-            temp_directory=job.paths.temporary,
-            counted=lambda rows: self._emit(RowsRead(rows)),
-        )
-        _discard(job.paths.planned)
+        planner = planner_for(job, mapping, extraction, lambda rows: self._emit(RowsRead(rows)))
+        remove_database(job.paths.planned)
         making = asyncio.create_task(
             asyncio.to_thread(planner.make, self._id, job.paths.planned, baseline=job.options.reset_cdc)
         )
@@ -379,12 +387,6 @@ async def sending_for(
             finally:
                 watching.cancel()
                 tick()
-
-
-def _discard(path: str) -> None:
-    for name in (path, path + ".wal"):
-        with suppress(FileNotFoundError):
-            os.remove(name)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -14,9 +14,8 @@ from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
 from headrace.engine.extract import prove_columns
-from headrace.engine.planner import Planner
 from headrace.engine.ports import Clock
-from headrace.engine.run import Remembering, RunOptions, fold_left_over, plan_options, prepare
+from headrace.engine.run import Remembering, RunOptions, fold_left_over, planner_for, prepare
 from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
@@ -113,16 +112,7 @@ class TrialService:
                 asyncio.run(self._clock.sleep(0.1))
             fold_left_over(job, self._workspace.acknowledgements)
             mapping, extraction, _ = prepare(job, 0, self._clock.now())
-            planner = Planner(
-                job.source,
-                extraction,
-                mapping,
-                job.paths.ledger,
-                plan_options(job),
-                memory_limit_mb=job.memory_limit_mb,
-                temp_directory=job.paths.temporary,
-            )
-            plan = planner.make(0, None)
+            plan = planner_for(job, mapping, extraction).make(0, None)
         try:
             identities = self._workspace.identities(job.destination.limits("rest").credential)
             return explain(plan, mapping, job, identities, requests)
