@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +25,13 @@ from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
 from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field, Mode, ObjectSpec, SyncTypeSpec
+from headrace.domain.templates.catalogue import FILTERS, FilterSpec
+from headrace.domain.templates.environment import DEEPEST, TAGS
+from headrace.domain.templates.template import LONGEST
+from headrace.domain.templates.values import MOST_CHARACTERS, MOST_DIGITS, MOST_ITERATIONS, MOST_WORK
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
 MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
 MEANINGS = {
@@ -70,7 +76,6 @@ MEANINGS = {
     "ColumnRule.column": "Name of the column.",
     "StaticRule.static": "The value.",
     "VariableRule.variable": "Name of the variable.",
-    "TemplateRule.template": "The template. This release refuses it.",
     "ObjectRule.object": "Key -> rule.",
     "ArrayRule.array": "The rules, in order.",
     "ColumnsRule.columns": "Names of columns.",
@@ -79,7 +84,12 @@ MEANINGS = {
 
 def pages() -> dict[str, str]:
     """File name in docs/reference -> text."""
-    made = {"cli.md": cli_page(), "configuration.md": configuration_page(), "codes.md": codes_page()}
+    made = {
+        "cli.md": cli_page(),
+        "configuration.md": configuration_page(),
+        "codes.md": codes_page(),
+        "templates.md": templates_page(),
+    }
     for kind in DESTINATION_KINDS:
         made[f"{kind}.md"] = destination_page(destination_kind(kind).SPEC)
     return made
@@ -367,6 +377,84 @@ def _codes_lines() -> Iterator[str]:
 
 def _faces(words: Iterable[tuple[str, Face]]) -> Iterator[str]:
     yield from table(("word", "glyph", "next"), ((code(word), face.glyph, face.next_step) for word, face in words))
+
+
+# Templates --------------------------------------------------------------------------------------------------------
+
+GROUPS: dict[str, str] = {
+    "text": "Text",
+    "numbers": "Numbers",
+    "lists": "Lists",
+    "dates": "Dates",
+    "data": "JSON, types, digests, patterns",
+}
+
+
+def templates_page() -> str:
+    return page("Templates", _templates_lines())
+
+
+def _templates_lines() -> Iterator[str]:
+    yield "The tags, filters, variables and limits of `template` rules. How they are used is in"
+    yield "[Build values with templates](../how-to/templates.md)."
+    yield ""
+    yield from ("## Variables", "", '`row` holds the columns of the row: `row.name`, `row["First name"]`.', "")
+    yield from table(("variable", "value"), ((code(name), said) for name, said in rules.VARIABLES.items()))
+    yield from ("## Tags", "", f"{_words(TAGS)}.", "")
+    yield "## Filters"
+    yield ""
+    yield "An argument with `=` may be left out. One with `:` is written with its name."
+    yield ""
+    for group, title in GROUPS.items():
+        yield from (f"### {title}", "")
+        rows = [_filter_row(one) for one in FILTERS.values() if one.group == group]
+        yield from table(("filter", "arguments", "what it makes", "example", "gives"), sorted(rows))
+    yield from (
+        "## Limits",
+        "",
+        "Where one is reached, the row is invalid with `template_error`. Nothing is cut off.",
+        "",
+    )
+    yield from table(("limit", "value"), ((said, f"{value:,}") for said, value in LIMITS.items()))
+    yield from (
+        "## Differences from LiquidJS",
+        "",
+        "Checked against LiquidJS, case by case. On purpose it is different here:",
+        "",
+    )
+    yield from (f"- {said}" for said in liquid_differences())
+
+
+LIMITS = {
+    "characters of the output, and of any value on the way": MOST_CHARACTERS,
+    "turns of all loops of a template together, and numbers in a range": MOST_ITERATIONS,
+    "characters that all filters, captures and outputs of a template make together": MOST_WORK,
+    "digits of a number": MOST_DIGITS,
+    "blocks inside blocks": DEEPEST,
+    "characters of the template itself": LONGEST,
+}
+
+
+def _filter_row(one: FilterSpec) -> tuple[str, ...]:
+    return (
+        code(one.name),
+        code(one.arguments) if one.arguments else "",
+        one.says,
+        _inline(one.example),
+        _inline(one.result),
+    )
+
+
+def _inline(text: str) -> str:
+    """Code inside a table: a line break as it is written in a template's text, backticks kept."""
+    shown = text.replace("\n", "⏎")
+    return f"`` {shown} ``" if "`" in shown else code(shown)
+
+
+def liquid_differences() -> list[str]:
+    """What the golden set says is different on purpose, each once."""
+    cases = json.loads(GOLDEN.read_text(encoding="utf-8"))["differences"]
+    return list(cases.values())
 
 
 # Destinations -----------------------------------------------------------------------------------------------------

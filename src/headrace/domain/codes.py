@@ -91,6 +91,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Text in a date field, a number that is text, JSON that does not parse.",
             "Convert it: `as: datetime` and the like on the rule, or a cast in the model's SQL.",
         ),
+        "template_error": Code(
+            "row",
+            "A Liquid template can't be read, or fails on a row: a filter refuses a value, or a limit is reached.",
+            "A tag that is not closed, a filter that does not exist, a text that is no number, a division by 0.",
+            "The message gives line and column inside the template. `headrace test-row` shows what it renders.",
+        ),
         "record_not_found": Code(
             "row",
             "There is no such record at the destination. In mode update the row is skipped.",
@@ -188,12 +194,6 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A primary key, a match or a mapping names a column that the model does not have.",
             "A column that was renamed or dropped in the source. Nothing is sent then.",
             "Bring the column back in the model's SQL, or map another one.",
-        ),
-        "template_error": Code(
-            "configuration",
-            "A template mapping, which this release does not render yet.",
-            "`template:` in a rule.",
-            "Use column, static, variable, object or array, or build the text in the model's SQL.",
         ),
         "limit_without_order": Code(
             "configuration",

@@ -29,6 +29,8 @@ class Mismatch(ValueError):
     `expected` is that type in words; `path` the keys down to the value inside an object.
     """
 
+    code = "type_mismatch"
+
     def __init__(self, value: object, expected: str, hint: str = "") -> None:
         self.expected = expected
         self.path: tuple[str, ...] = ()

@@ -147,8 +147,7 @@ def _lint_rule(
         case r.VariableRule():
             yield from _lint_variable(path, rule, wanted)
         case r.TemplateRule():
-            message = "Template mappings (Liquid) are not there yet. Use column, static, variable, object or array."
-            yield Finding("template_error", message, path)
+            yield from _lint_template(path, rule, wanted, columns)
         case r.ObjectRule():
             if wanted not in (FieldType.OBJECT, FieldType.ANY):
                 yield _mismatch(path, "This is an object", wanted)
@@ -168,14 +167,8 @@ def _lint_rule(
 
 
 def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Columns | None) -> Iterator[Finding]:
-    if rule.as_ is not None and wanted not in (FieldType.ANY, AS_TYPE[rule.as_]):
-        reference = wanted in (FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES) and rule.as_ in (
-            "string",
-            "integer",
-            "array",
-        )
-        if not reference:
-            yield _mismatch(path, f"With as: {rule.as_} this", wanted)
+    if rule.as_ is not None:
+        yield from _lint_as(path, rule.as_, wanted)
     if columns is None:
         return
     column = column_named(columns, rule.column)
@@ -192,6 +185,13 @@ def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Colu
         yield _mismatch(path, said, wanted, mend or " Cast it in the model's SQL.")
 
 
+def _lint_as(path: str, as_: r.AsType, wanted: FieldType) -> Iterator[Finding]:
+    """Whether a value of that type may stand in the field at all."""
+    is_reference = wanted in (FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES)
+    if wanted not in (FieldType.ANY, AS_TYPE[as_]) and not (is_reference and as_ in ("string", "integer", "array")):
+        yield _mismatch(path, f"With as: {as_} this", wanted)
+
+
 _VARIABLE_EXAMPLES: dict[str, Any] = {"run.id": 12, "run.started_at": "2026-01-31T09:30:00.000Z"}
 """What a variable looks like; those that are not here are names."""
 
@@ -203,6 +203,16 @@ def _lint_variable(path: str, rule: r.VariableRule, wanted: FieldType) -> Iterat
         return
     example = _VARIABLE_EXAMPLES.get(rule.variable, "a name")
     yield from _lint_constant(path, f'The variable "{rule.variable}", such as', example, rule, wanted)
+
+
+def _lint_template(path: str, rule: r.TemplateRule, wanted: FieldType, columns: Columns | None) -> Iterator[Finding]:
+    from headrace.domain.templates.template import Complaint, read_template  # slow to import, and seldom needed
+
+    if rule.as_ is not None:
+        yield from _lint_as(path, rule.as_, wanted)
+    found = read_template(rule.template)
+    for code, message, name, known in [found] if isinstance(found, Complaint) else found.complaints(columns):
+        yield Finding(code, message + (near(name, known) if name else ""), f"{path}.template")
 
 
 def _lint_static(path: str, rule: r.StaticRule, wanted: FieldType) -> Iterator[Finding]:

@@ -126,7 +126,7 @@ class Mapping:
                     value = check_field(value, spec.type)
             except Mismatch as mismatch:
                 path = ".".join((spec.name, *mismatch.path))
-                faults.append(RowFault("type_mismatch", f'Field "{path}": {mismatch}.', path))
+                faults.append(RowFault(mismatch.code, f'Field "{path}": {mismatch}.', path))
                 continue
             if spec.inside:
                 # A new object: the one that is there may be a constant that every row shares.
@@ -167,7 +167,7 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         compute = compiler.top(rule, field_spec)
         fields.append((field_spec, compute, rule.by or "external_id"))
         if field_spec.refers_to:
-            parents += [compiler.column(column).name for column in r.columns_read(rule)]
+            parents += [compiler.column(column).name for column in compiler.reads(rule)]
             if isinstance(rule, r.ColumnRule) and (rule.by or "external_id") == "external_id":
                 column = compiler.column(rule.column)
                 if column.type in (ColumnType.TEXT, ColumnType.INTEGER):
@@ -250,11 +250,29 @@ class _Compiler:
             self.read.append(found)
         return found
 
+    def reads(self, rule: r.Rule) -> list[str]:
+        """The columns a rule reads, in the order it reads them, repeats included."""
+        match rule:
+            case r.ColumnRule():
+                return [rule.column]
+            case r.ColumnsRule():
+                return list(rule.columns)
+            case r.ObjectRule():
+                return [name for inner in rule.object.values() for name in self.reads(inner)]
+            case r.ArrayRule():
+                return [name for inner in rule.array for name in self.reads(inner)]
+            case r.TemplateRule():
+                from headrace.domain.templates import reading
+
+                return [one.name for one in reading.columns_of(reading.template_of(rule), self.available).values()]
+            case r.StaticRule() | r.VariableRule():
+                return []
+
     def top(self, rule: r.Rule, spec: Field) -> Compute:
         """A rule that is a field of the object: nulls are left out unless it says otherwise."""
         if spec.refers_to is not None and isinstance(rule, r.ColumnRule):
             return self._reference(rule)
-        compute = self._value(rule)
+        compute = self._value(rule, spec.type)
         if (rule.null or "skip") == "skip":
             return lambda row: SKIP if (value := compute(row)) is None else value
         return compute
@@ -269,7 +287,8 @@ class _Compiler:
         read = natural(ColumnType.JSON) if column.type is ColumnType.JSON else lambda value: value
         return lambda row: absent if (value := row[index]) is None else read(value)
 
-    def _value(self, rule: r.Rule) -> Compute:
+    def _value(self, rule: r.Rule, wanted: FieldType = FieldType.ANY) -> Compute:
+        """`wanted` is the type of the field that the rule is for; inside an object every type is its own."""
         match rule:
             case r.ColumnRule():
                 return self._column_value(rule)
@@ -288,9 +307,19 @@ class _Compiler:
             case r.ArrayRule():
                 return self._array([(self._value(inner), inner.null) for inner in rule.array])
             case r.TemplateRule():
-                raise Bug("a template reached the mapping, which can't render one yet")
+                return self._template(rule, wanted)
             case _:
                 assert_never(rule)
+
+    def _template(self, rule: r.TemplateRule, wanted: FieldType) -> Compute:
+        from headrace.domain.templates import reading  # slow to import, and most syncs have no template
+
+        found = reading.columns_of(reading.template_of(rule), self.available)
+        cells = [
+            reading.Cell(name, self.read.index(self.column(column.name)), reading.reader(column, rule.timezone))
+            for name, column in found.items()
+        ]
+        return reading.value_maker(rule, cells, self.variables, wanted)
 
     def _column_value(self, rule: r.ColumnRule) -> Compute:
         column = self.column(rule.column)

@@ -1,12 +1,11 @@
 """Mapping rules as the configuration writes them. How they are carried out is in `mapping`.
 
-A rule is recognised by the one key that names its kind: `column`, `static`, `variable`, `object`, `array`,
-`columns` (the list form). Options stand beside that key.
+A rule is recognised by the one key that names its kind: `column`, `static`, `variable`, `template`,
+`object`, `array`, `columns` (the list form). Options stand beside that key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -59,9 +58,11 @@ class VariableRule(_Rule):
 
 
 class TemplateRule(_Rule):
-    """A Liquid template over the row."""
+    """A Liquid template over the row. What it renders is read as the type of the field, or as `as` says."""
 
-    template: str
+    template: str = Field(
+        description="The template. `row` holds the columns, `run`, `sync`, `model`, `workspace` the variables."
+    )
 
 
 class ObjectRule(_Rule):
@@ -105,26 +106,9 @@ Rule = Annotated[
         _kind_of,
         custom_error_type="not_a_rule",
         custom_error_message="is not a mapping rule. Write one of {column: ...}, {static: ...}, {variable: ...}, "
-        "{object: {...}}, {array: [...]}, {columns: [...]}",
+        "{template: ...}, {object: {...}}, {array: [...]}, {columns: [...]}",
     ),
 ]
 
 ObjectRule.model_rebuild()
 ArrayRule.model_rebuild()
-
-
-def columns_read(rule: Rule) -> Iterator[str]:
-    """The columns a rule reads, in the order it reads them, repeats included."""
-    match rule:
-        case ColumnRule():
-            yield rule.column
-        case ColumnsRule():
-            yield from rule.columns
-        case ObjectRule():
-            for inner in rule.object.values():
-                yield from columns_read(inner)
-        case ArrayRule():
-            for inner in rule.array:
-                yield from columns_read(inner)
-        case StaticRule() | VariableRule() | TemplateRule():
-            return

@@ -90,7 +90,7 @@ def test_a_choice_that_is_not_there_is_found_with_the_nearest_that_is(change: di
         ({"mrr": {"object": {}}}, ("type_mismatch", "fields.mrr", "This is an object")),
         ({"mrr": {"columns": ["seats"]}}, ("type_mismatch", "fields.mrr", "This is an object of columns")),
         ({"mrr": {"array": []}}, ("type_mismatch", "fields.mrr", "This is a list")),
-        ({"mrr": {"template": "{{ row.mrr }}"}}, ("template_error", "fields.mrr", "not there yet")),
+        ({"mrr": {"template": "{{ row.id | nope }}"}}, ("template_error", "fields.mrr.template", "no filter")),
         ({"mrr": {"column": "seats", "by": "vitally_id"}}, ("unknown_key", "fields.mrr.by", "references")),
         ({"mrr": {"column": "seats", "timezone": "CET+1x"}}, ("unknown_value", "fields.mrr.timezone", "IANA")),
         ({"traits": {"column": "name"}}, ("type_mismatch", "fields.traits", "add `as: object`")),
