@@ -428,7 +428,7 @@ def _templates_lines() -> Iterator[str]:
 LIMITS = {
     "characters of the output, and of any value on the way": MOST_CHARACTERS,
     "turns of all loops of a template together, and numbers in a range": MOST_ITERATIONS,
-    "characters that all filters, captures and outputs of a template make together": MOST_WORK,
+    "characters that all filters and outputs of a template read and make together": MOST_WORK,
     "digits of a number": MOST_DIGITS,
     "blocks inside blocks": DEEPEST,
     "characters of the template itself": LONGEST,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from headrace.domain.templates.template import Template, TemplateFault, nested, read_template
+from headrace.domain.templates.values import float_text
 
 GOLDEN = json.loads(Path(__file__).with_name("liquid_golden.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = GOLDEN["cases"]
@@ -33,6 +34,12 @@ def test_a_template_renders_as_in_liquidjs(case: dict[str, Any]):
     expected = {key: case[key] for key in ("gives", "fails") if key in case}
 
     assert expected == outcome(case["template"])
+
+
+@pytest.mark.parametrize(("number", "text"), GOLDEN["numbers"])
+def test_a_float_is_written_as_javascript_writes_it(number: str, text: str):
+    """The same digits, no `.0`, the same exponents."""
+    assert text == float_text(float(number))
 
 
 def test_every_difference_has_its_reason_and_every_reason_its_case():

@@ -34,6 +34,8 @@ class FilterSpec:
     most: int
     named: frozenset[str]
     knows_the_run: bool
+    work: int
+    """What a character that it reads counts in the limit on a row's work."""
 
 
 FILTERS: dict[str, FilterSpec] = {}
@@ -45,6 +47,7 @@ def declares(
     *examples: str,
     name: str = "",
     knows_the_run: bool = False,
+    work: int = 1,
 ) -> Callable[[F], F]:
     """Put a function into the list. `examples` is a template and what it renders."""
     example, result = examples
@@ -66,6 +69,7 @@ def declares(
             most=len(by_place),
             named=frozenset(one.name for one in by_name),
             knows_the_run=knows_the_run,
+            work=work,
         )
         return function
 

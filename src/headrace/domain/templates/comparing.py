@@ -26,7 +26,7 @@ from liquid.builtin.expressions.primitive import Blank, Empty
 from liquid.expression import Expression
 from liquid.undefined import Undefined
 
-from headrace.domain.templates.values import number_in
+from headrace.domain.templates.values import number_in, same_kind
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -39,6 +39,7 @@ def equal(left: Any, right: Any) -> bool:
         return left is None or left is False or right == left
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
+    left, right = same_kind(left, right)
     return bool(left == right)
 
 
@@ -47,7 +48,7 @@ def holds(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
     if isinstance(left, str) and isinstance(right, str):
         return compare(left, right)
     if isinstance(left, int | float | Decimal | str) and isinstance(right, int | float | Decimal | str):
-        one, other = number_in(left), number_in(right)
+        one, other = same_kind(number_in(left), number_in(right))
         return one is not None and other is not None and compare(one, other)
     return False
 

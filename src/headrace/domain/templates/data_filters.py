@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -13,7 +14,16 @@ import re2
 from headrace.domain.coerce import AS_TYPE, Mismatch, conversion
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import spread, whole
-from headrace.domain.templates.values import is_object, json_text, number_in, read_json, refuse, text_of
+from headrace.domain.templates.values import (
+    MOST_CHARACTERS,
+    MOST_ITERATIONS,
+    is_object,
+    json_text,
+    number_in,
+    read_json,
+    refuse,
+    text_of,
+)
 
 
 @declares(
@@ -185,15 +195,19 @@ def _pattern(pattern: str) -> Any:
     "Every match of a regular expression (RE2) replaced; `\\1` is the first group. `(?i)` in front ignores case.",
     '{{ "+49 (89) 12-34" | regex_replace: "[^0-9+]", "" }}',
     "+49891234",
+    work=20,
 )
 def regex_replace(value: Any, pattern: Any, replacement: Any = "") -> str:
     text, new, found = text_of(value), text_of(replacement), _pattern(text_of(pattern))
-    if (len(text) + 1) * len(new) > 100_000:
-        spread(text, sum(1 for _ in found.finditer(text)), len(new))
+    if (len(text) + 1) * len(new) > MOST_CHARACTERS:
+        spread(text, sum(1 for _ in islice(found.finditer(text), MOST_ITERATIONS)), len(new))
     try:
-        return str(found.sub(new, text))
-    except re2.error:
+        made, matches = found.subn(new, text, count=MOST_ITERATIONS + 1)
+    except (re2.error, IndexError):
         return refuse(f"the replacement {new[:40]!r} names a group that the pattern does not have")
+    if matches > MOST_ITERATIONS:
+        refuse(f"the pattern matches more than {MOST_ITERATIONS:,} times")
+    return str(made)
 
 
 @declares(

@@ -17,7 +17,7 @@ from liquid.utils import ReadOnlyChainMap
 
 # Imported for what they put into the catalogue.
 from headrace.domain.templates import data_filters, date_filters, list_filters, number_filters, text_filters  # noqa: F401
-from headrace.domain.templates.catalogue import FILTERS
+from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.comparing import adopt
 from headrace.domain.templates.values import (
     MOST_CHARACTERS,
@@ -30,6 +30,8 @@ from headrace.domain.templates.values import (
 
 DEEPEST = 30
 """Blocks inside blocks."""
+MEMBER = 5
+"""Characters that the member of a list counts for: it takes longer than a character."""
 TAGS_LEFT_OUT = ("include", "render", "ifchanged", "doc")
 """What reads other templates, and what only one dialect of Liquid knows."""
 NO_TAGS = ("content", "output", "illegal")
@@ -84,13 +86,17 @@ class Rendering(RenderContext):
         except KeyError:
             raise UnknownFilterError(f"there is no filter {name}", token=token) from None
         if spec.knows_the_run:
-            return partial(self._filtered, spec.function, started_at=self._started_at())
-        return partial(self._filtered, spec.function)
+            return partial(self._filtered, spec, started_at=self._started_at())
+        return partial(self._filtered, spec)
 
-    def _filtered(self, function: Callable[..., Any], value: Any, *arguments: Any, **named: Any) -> Any:
+    def _filtered(self, spec: FilterSpec, value: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(value, str):
+            self.charge(len(value) * spec.work)
+        elif isinstance(value, list):
+            self.charge(len(value) * MEMBER)
         known = [None if isinstance(one, Undefined) else one for one in arguments]
         try:
-            made = function(None if isinstance(value, Undefined) else value, *known, **named)
+            made = spec.function(None if isinstance(value, Undefined) else value, *known, **named)
             if type(made) is str:
                 weight = len(made)
             else:

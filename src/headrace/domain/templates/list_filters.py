@@ -9,7 +9,7 @@ from typing import Any
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.number_filters import Number, plus
 from headrace.domain.templates.text_filters import spread
-from headrace.domain.templates.values import is_object, items_of, json_text, member, text_of
+from headrace.domain.templates.values import is_object, items_of, json_text, member, same_kind, text_of
 
 PEOPLE = (
     """{% assign people = '[{"name":"Bo","team":"b"},{"name":"Ann","team":"a"},{"name":"Cy","team":"b"}]'"""
@@ -199,6 +199,7 @@ def _matching(value: Any, path: Any, expected: Any) -> Iterator[tuple[int, Any]]
 
 
 def _equal(one: Any, other: Any) -> bool:
+    one, other = same_kind(one, other)
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, conversion, natural, offer
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
@@ -15,6 +17,8 @@ from headrace.domain.spec import FieldType
 from headrace.domain.templates.template import Template, nested, read_template
 from headrace.domain.templates.values import read_json, sendable
 
+_SURELY_SHALLOW = 100
+"""Brackets below which JSON can't be nested deeper than what can be sent."""
 _MAP_AN_OBJECT = "map an object of columns instead, or let the template write one JSON object"
 
 
@@ -122,4 +126,10 @@ def _json_output(text: str, kind: type, said: str) -> Any:
         found = None
     if not isinstance(found, kind):
         raise Mismatch(text, said, _MAP_AN_OBJECT if kind is dict else "")
-    return sendable(found)
+    try:
+        made = sendable(found)
+        if text.count("[") + text.count("{") > _SURELY_SHALLOW:
+            orjson.dumps(made)
+    except (RecursionError, TypeError):
+        raise Mismatch(text, said, "it is nested too deep") from None
+    return made

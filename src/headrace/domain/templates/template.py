@@ -116,7 +116,7 @@ def _read(source: str) -> Template | Complaint:
         bound = ENVIRONMENT.from_string(source)
         analysis = bound.analyze(include_partials=False)
     except LiquidError as error:
-        said = str(error.message)
+        said = "it is nested too deep" if isinstance(error.__cause__, RecursionError) else str(error.message)
         if said.startswith("expected tag"):
             said = said.replace("end of expression", "the end of the template")
         if said.startswith("expected an identifier"):

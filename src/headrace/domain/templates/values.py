@@ -17,11 +17,11 @@ import orjson
 from liquid.exceptions import FilterArgumentError
 
 MOST_CHARACTERS = 1_000_000
-"""What one value or the output may hold: its characters and, inside lists and objects, one for each member."""
+"""What one value or the output may hold: characters, digits past the first few, and one for each member of a list."""
 MOST_ITERATIONS = 10_000
 """Turns of all loops of one rendering together, and the length of a range."""
 MOST_WORK = 10_000_000
-"""Characters that all filters, captures and outputs of one rendering may make together."""
+"""Characters that all filters and outputs of one rendering may read and make together; a member counts as several."""
 MOST_DIGITS = 1000
 """Digits of a number that is computed or read."""
 
@@ -66,14 +66,14 @@ def float_text(value: float) -> str:
     """As JavaScript's String(number): shortest digits that give the number back, exponents from 1e21 and below 1e-6."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value.is_integer() and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)
     shown = "".join(map(str, digits))
     point = len(shown) + exponent
     if -6 < point <= 21:
-        return format(Decimal(repr(value)), "f")
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
     mantissa = shown[0] + (f".{shown[1:]}" if len(shown) > 1 else "")
     return f"{'-' if sign else ''}{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
 
@@ -108,6 +108,15 @@ def exact_number(text: str) -> float | Decimal:
     number = Decimal(text)
     near = float(text)
     return near if math.isfinite(near) and Decimal(repr(near)) == number else number
+
+
+def same_kind(left: Any, right: Any) -> tuple[Any, Any]:
+    """A float beside a decimal becomes the decimal that it is written as: 19.9 is 19.90."""
+    if isinstance(left, Decimal) and isinstance(right, float):
+        return left, Decimal(repr(right))
+    if isinstance(left, float) and isinstance(right, Decimal):
+        return Decimal(repr(left)), right
+    return left, right
 
 
 # Lists and objects -----------------------------------------------------------------------------------------------
@@ -155,17 +164,23 @@ def weight_of(value: Any, most: int = MOST_CHARACTERS) -> int:
     """How much a value holds, counted no further than just past `most`: lists may hold one list many times over."""
     weight, open_ = 0, [value]
     while open_ and weight <= most:
-        one = open_.pop()
-        if isinstance(one, str):
-            weight += len(one)
-        elif isinstance(one, list | tuple):
-            weight += len(one)
-            open_.extend(one if len(one) <= most else ())
-        elif isinstance(one, dict):
-            weight += len(one)
-            open_.extend(one.values() if len(one) <= most else ())
-        else:
-            weight += 1
+        match open_.pop():
+            case str() as text:
+                weight += len(text)
+            case list() | tuple() as items:
+                weight += len(items)
+                open_.extend(items if weight <= most else ())
+            case dict() as members:
+                weight += len(members)
+                open_.extend((*members, *members.values()) if weight <= most else ())
+            case bool():
+                weight += 1
+            case int() as number:
+                weight += 1 + number.bit_length() // 3
+            case Decimal() as number:
+                weight += 1 + len(number.as_tuple().digits) + abs(number.adjusted())
+            case _:
+                weight += 1
     return weight
 
 
@@ -178,7 +193,10 @@ def read_json(text: str) -> Any:
     found = orjson.loads(document)
     if not _LONG_NUMBER.search(document):
         return found
-    return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
+    try:
+        return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def _number_of_json(text: str) -> float | Decimal:
