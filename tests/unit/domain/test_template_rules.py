@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from headrace.domain.mapping import Reference
+from headrace.domain.templates.template import Template, read_template
 
 from .world import T, coded, columns_of, faults_of, lint, mapping_of, record_of, sync_of
 
@@ -259,6 +260,64 @@ def test_lint_finds_what_is_wrong_with_its_place_and_the_nearest_name(template: 
 
     assert [(code, "fields.traits.object.x.template")] == coded(findings)
     assert said in findings[0].message
+
+
+PLACES = [
+    "{{ HERE }}",
+    "{{ 'a' | append: HERE }}",
+    "{{ 'a' | append: 'b' | replace: 'c', HERE }}",
+    "{{ false | default: 1, allow_false: HERE }}",
+    "{{ row.extra[HERE] }}",
+    "{% echo HERE %}",
+    "{% assign x = HERE %}",
+    "{% assign x = 1 | plus: HERE %}",
+    "{% capture x %}{{ HERE }}{% endcapture %}",
+    "{% if HERE %}{% endif %}",
+    "{% if 1 == 2 or 2 < HERE %}{% endif %}",
+    "{% if false %}{% elsif HERE %}{% endif %}",
+    "{% if false %}{% else %}{{ HERE }}{% endif %}",
+    "{% unless HERE %}{% endunless %}",
+    "{% unless true %}{% elsif HERE %}{% endunless %}",
+    "{% unless true %}{% else %}{{ HERE }}{% endunless %}",
+    "{% case HERE %}{% when 1 %}{% endcase %}",
+    "{% case 1 %}{% when 2, HERE %}{% endcase %}",
+    "{% case 1 %}{% when 1 %}{{ HERE }}{% endcase %}",
+    "{% case 1 %}{% else %}{{ HERE }}{% endcase %}",
+    "{% for i in HERE %}{% endfor %}",
+    "{% for i in (1..HERE) %}{% endfor %}",
+    "{% for i in (HERE..9) %}{% endfor %}",
+    "{% for i in (1..2) limit: HERE %}{% endfor %}",
+    "{% for i in (1..2) offset: HERE %}{% endfor %}",
+    "{% for i in (1..2) %}{{ HERE }}{% endfor %}",
+    "{% for i in (2..1) %}{% else %}{{ HERE }}{% endfor %}",
+    "{% tablerow i in HERE cols: 2 %}{% endtablerow %}",
+    "{% tablerow i in (1..2) cols: HERE %}{% endtablerow %}",
+    "{% tablerow i in (1..2) %}{{ HERE }}{% endtablerow %}",
+    "{% cycle 'a', HERE %}",
+    "{% liquid\n echo HERE\n if HERE\n echo 1\n endif %}",
+    "{% for i in (1..2) %}{% if true %}{% capture x %}{{ HERE }}{% endcapture %}{% endif %}{% endfor %}",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("way", ["row.nope", "row['nope']", "row.nope.deep[0]", "row.nope['x'].y"])
+def test_a_column_is_seen_wherever_a_template_can_read_one(place: str, way: str):
+    """A column that is read unseen would be empty in every row, and its changes would never be sent."""
+    template = place.replace("HERE", way)
+
+    findings = lint(account(traits={"object": {"x": {"template": template}}}), COLUMNS)
+
+    assert {"column_missing"} == {finding.code for finding in findings}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("way", ["row", "row[key]", "row[row.name]"])
+def test_a_row_that_is_taken_whole_is_seen_wherever_it_is(place: str, way: str):
+    """The same, for a name that is known only when the template runs."""
+    template = read_template("{% assign key = 'seats' %}" + place.replace("HERE", way))
+
+    assert isinstance(template, Template)
+    assert template.reads_all
 
 
 def test_lint_finds_every_fault_of_a_template_at_once():

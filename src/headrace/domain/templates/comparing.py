@@ -1,4 +1,4 @@
-"""How a template compares: the library's expressions, with our meaning.
+"""How a template compares and loops: the library's expressions, with our meaning.
 
 Text that says a number compares with a number as that number; with any other text the comparison does not hold.
 Null holds for nothing but equality. `blank` is null, false, white space, an empty list or object; `empty` is without
@@ -7,7 +7,7 @@ the first three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from operator import ge, gt, le, lt
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from liquid import RenderContext
 from liquid.ast import Node
 from liquid.builtin.expressions.logical import (
+    ContainsExpression,
     EqExpression,
     GeExpression,
     GtExpression,
@@ -22,11 +23,14 @@ from liquid.builtin.expressions.logical import (
     LtExpression,
     NeExpression,
 )
+from liquid.builtin.expressions.loop import LoopExpression
 from liquid.builtin.expressions.primitive import Blank, Empty
+from liquid.builtin.tags.case_tag import _AnyExpression
 from liquid.expression import Expression
+from liquid.token import Token
 from liquid.undefined import Undefined
 
-from headrace.domain.templates.values import number_in, same_kind
+from headrace.domain.templates.values import is_object, items_of, number_in, same_kind, text_of
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -51,6 +55,19 @@ def holds(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
         one, other = same_kind(number_in(left), number_in(right))
         return one is not None and other is not None and compare(one, other)
     return False
+
+
+def contains(left: Any, right: Any) -> bool:
+    """Whether a text holds a text, a list a member, an object a key. Nothing else holds anything."""
+    match left:
+        case str():
+            return right is not None and not isinstance(right, Undefined) and text_of(right) in left
+        case list() | tuple() | range():
+            return any(equal(one, right) for one in items_of(left))
+        case _ if is_object(left):
+            return isinstance(right, str) and right in left
+        case _:
+            return False
 
 
 class _Equal(EqExpression):
@@ -95,7 +112,49 @@ class _AtLeast(GeExpression):
         return holds(ge, self.left.evaluate(context), self.right.evaluate(context))
 
 
+class _Contains(ContainsExpression):
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> object:
+        return contains(self.left.evaluate(context), self.right.evaluate(context))
+
+
+class _When(_AnyExpression):
+    """The values of a `when`. It holds once, however many of them match."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> list[bool]:
+        left = self.left.evaluate(context)
+        return [any(equal(left, one.evaluate(context)) for one in self.expressions)]
+
+
+class _Loop(LoopExpression):
+    """What a loop goes over. A limit of 0, or of null, is a limit."""
+
+    __slots__ = ()
+
+    def _slice(
+        self,
+        it: Iterator[object],
+        length: int,
+        context: RenderContext,
+        *,
+        limit: int | None,
+        offset: int | str | None,
+    ) -> tuple[Iterator[object], int]:
+        if limit is not None and limit <= 0:
+            return iter(()), 0
+        return super()._slice(it, length, context, limit=limit, offset=offset)
+
+    def _to_int(self, obj: object, *, token: Token) -> int:
+        return 0 if obj is None else super()._to_int(obj, token=token)
+
+
 _OURS: dict[type, type] = {
+    ContainsExpression: _Contains,
+    _AnyExpression: _When,
+    LoopExpression: _Loop,
     EqExpression: _Equal,
     NeExpression: _Unequal,
     LtExpression: _Less,
@@ -106,7 +165,7 @@ _OURS: dict[type, type] = {
 
 
 def adopt(nodes: Iterable[Node], context: RenderContext) -> None:
-    """Give every comparison below the nodes our meaning. The library's parser leaves no other place to say so."""
+    """Give every expression below the nodes our meaning. The library's parser leaves no other place to say so."""
     for node in nodes:
         for expression in node.expressions():
             _adopt(expression)

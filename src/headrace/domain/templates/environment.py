@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import FilterArgumentError, LiquidError, UnknownFilterError
 from liquid.token import Token
@@ -131,6 +132,21 @@ class _Echoed(EchoNode):
         return buffer.write(text_of(self.expression.evaluate(context)))
 
 
+class _Cycled(CycleNode):
+    """`{% cycle %}`: turns are counted by the name and the values together."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        name = "" if self.group is None else text_of(self.group.evaluate(context))
+        values = tuple(text_of(one.evaluate(context)) for one in self.args)
+        return buffer.write(values[context.cycle((name, values), len(values))])
+
+
+class _CycleTag(CycleTag):
+    node_class = _Cycled
+
+
 class _OutputTag(Output):
     node_class = _Shown
 
@@ -157,6 +173,7 @@ class _Environment(Environment):
         super().setup_tags_and_filters(extra=extra)
         self.add_tag(_OutputTag)
         self.add_tag(_EchoTag)
+        self.add_tag(_CycleTag)
         for name in TAGS_LEFT_OUT:
             self.tags.pop(name, None)
         self.filters = {name: spec.function for name, spec in FILTERS.items()}
