@@ -261,3 +261,21 @@ def test_a_skipped_row_is_asked_again_only_when_it_is_time(world: World):
     counts.append(world.make(source(row(1)), sync_of(["a"], mode="insert")).to_send)
 
     assert [0, 1, 1] == counts
+
+
+@BOTH_WAYS
+def test_only_the_columns_that_a_template_reads_make_a_row_change(world: World, speaks: bool):
+    """A template is hashed by what it reads: not less, else changes stay unsent; not more, else all is sent again."""
+    named = sync_of([], fields={"name": {"template": "{% if row.n > 0 %}{{ run.id }}{% endif %}"}})
+    world.deliver(source(row(1), row(2), speaks=speaks), named)
+
+    assert {"2": "changed"} == changes(world.deliver(source(row(1, a="y"), row(2, n=7), speaks=speaks), named))
+
+
+@BOTH_WAYS
+def test_every_column_makes_a_row_change_whose_template_takes_it_whole(world: World, speaks: bool):
+    """Which column it will look at is known only when it runs."""
+    whole = sync_of([], fields={"name": {"template": "{% for pair in row %}{{ pair[1] }}{% endfor %}"}})
+    world.deliver(source(row(1), row(2), speaks=speaks), whole)
+
+    assert {"1": "changed"} == changes(world.deliver(source(row(1, a="y"), row(2), speaks=speaks), whole))
