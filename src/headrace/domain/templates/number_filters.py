@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import whole
-from headrace.domain.templates.values import MOST_DIGITS, number_in, refuse
+from headrace.domain.templates.values import MOST_DIGITS, TOO_LONG, number_in, refuse
 
 Number = int | float | Decimal
 _EXACT = Context(prec=60)
@@ -34,7 +34,7 @@ def _decimal(number: Number) -> Decimal:
 
 
 def _bounded(number: Number) -> Number:
-    if isinstance(number, int) and abs(number) >= 10**MOST_DIGITS:
+    if isinstance(number, int) and abs(number) >= TOO_LONG:
         refuse(f"the number has more than {MOST_DIGITS} digits")
     if isinstance(number, float) and not math.isfinite(number):
         refuse("the number is too large")

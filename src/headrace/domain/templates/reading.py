@@ -15,7 +15,7 @@ from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.errors import Bug
 from headrace.domain.spec import FieldType
 from headrace.domain.templates.template import Template, nested, read_template
-from headrace.domain.templates.values import read_json, sendable
+from headrace.domain.templates.values import read_json, read_sendable
 
 _SURELY_SHALLOW = 100
 """Brackets below which JSON can't be nested deeper than what can be sent."""
@@ -121,15 +121,13 @@ def _converter(rule: r.TemplateRule, wanted: FieldType) -> Callable[[str], Any] 
 
 def _json_output(text: str, kind: type, said: str) -> Any:
     try:
-        found = read_json(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, kind):
-        raise Mismatch(text, said, _MAP_AN_OBJECT if kind is dict else "")
-    try:
-        made = sendable(found)
+        made = read_sendable(text)
         if text.count("[") + text.count("{") > _SURELY_SHALLOW:
             orjson.dumps(made)
     except (RecursionError, TypeError):
         raise Mismatch(text, said, "it is nested too deep") from None
+    except ValueError:
+        made = None
+    if not isinstance(made, kind):
+        raise Mismatch(text, said, _MAP_AN_OBJECT if kind is dict else "")
     return made

@@ -80,6 +80,7 @@ class Template:
     def complaints(self, columns: Columns | None) -> Iterator[Complaint]:
         """What is wrong with it. `columns` None: they are not known, and nothing is said about them."""
         yield from self._unknown_names(columns)
+        yield from self._taken_names()
         for one in _filters(self._bound):
             yield from _filter_complaints(self.source, one)
 
@@ -87,20 +88,28 @@ class Template:
         seen = set()
         for variable in chain.from_iterable(self._analysis.globals.values()):
             root, *path = variable.segments
-            if root in self._analysis.locals or str(variable) in seen:
+            if str(variable) in seen:
                 continue
             seen.add(str(variable))
             where = _place(self.source, variable.span.index)
-            if root == "row":
+            if not isinstance(root, str):
+                yield Complaint("template_error", f"{where}: the name of a variable can't be computed.")
+            elif root == "row":
                 if columns is not None and path and isinstance(path[0], str | int):
                     yield from _column_complaints(where, str(path[0]), columns)
-            elif root not in _ROOTS:
-                known = ("row", *_ROOTS)
-                hint = " The time is run.started_at." if root in ("now", "today") else ""
-                yield Complaint("unknown_value", f'{where}: there is no variable "{root}".{hint}', str(root), known)
-            elif path and isinstance(path[0], str) and path[0] not in _ROOTS[str(root)]:
-                name = f"{root}.{path[0]}"
-                yield Complaint("unknown_value", f'{where}: there is no variable "{name}".', name, tuple(VARIABLES))
+            elif root in _ROOTS:
+                if path and isinstance(path[0], str) and path[0] not in _ROOTS[root]:
+                    name = f"{root}.{path[0]}"
+                    yield Complaint("unknown_value", f'{where}: there is no variable "{name}".', name, tuple(VARIABLES))
+            elif root not in self._analysis.locals:
+                yield _unknown_variable(where, root, columns)
+
+    def _taken_names(self) -> Iterator[Complaint]:
+        """`row` made anew would hide columns from the analysis."""
+        for name, uses in self._analysis.locals.items():
+            if name == "row" or name in _ROOTS:
+                where = _place(self.source, uses[0].span.index)
+                yield Complaint("template_error", f'{where}: the name "{name}" is taken; choose another.')
 
 
 def read_template(source: str) -> Template | Complaint:
@@ -154,6 +163,15 @@ def _index(error: LiquidError, unknown: int) -> int:
 
 
 # What is wrong with it ---------------------------------------------------------------------------------------------
+
+
+def _unknown_variable(where: str, name: str, columns: Columns | None) -> Complaint:
+    said = f'{where}: there is no variable "{name}".'
+    if name in ("now", "today"):
+        return Complaint("unknown_value", f"{said} The time is run.started_at.")
+    if columns is not None and column_named(columns, name) is not None:
+        return Complaint("unknown_value", f"{said} The column is row.{name}.")
+    return Complaint("unknown_value", said, name, ("row", *_ROOTS))
 
 
 def _column_complaints(where: str, name: str, columns: Columns) -> Iterator[Complaint]:

@@ -24,6 +24,7 @@ MOST_WORK = 10_000_000
 """Characters that all filters and outputs of one rendering may read and make together; a member counts as several."""
 MOST_DIGITS = 1000
 """Digits of a number that is computed or read."""
+TOO_LONG = 10**MOST_DIGITS
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\s*\Z")
 _LONG_NUMBER = re.compile(rb"[\d.]{16,}|\d[eE]")
@@ -47,9 +48,9 @@ def text_of(value: Any) -> str:
         case None:
             return ""
         case int():
-            return (
-                str(value) if abs(value) < 10**MOST_DIGITS else refuse(f"a number has more than {MOST_DIGITS} digits")
-            )
+            if not -TOO_LONG < value < TOO_LONG:
+                refuse(f"a number has more than {MOST_DIGITS} digits")
+            return str(value)
         case float():
             return float_text(value)
         case Decimal():
@@ -197,6 +198,13 @@ def read_json(text: str) -> Any:
         return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def read_sendable(text: str) -> Any:
+    """JSON text as orjson writes it again without loss. Raises ValueError."""
+    document = text.encode()
+    found = orjson.loads(document)
+    return sendable(read_json(text)) if _LONG_NUMBER.search(document) else found
 
 
 def _number_of_json(text: str) -> float | Decimal:
