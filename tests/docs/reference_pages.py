@@ -28,7 +28,7 @@ from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
-from headrace.domain.templates.values import MOST_CHARACTERS, MOST_DIGITS, MOST_ITERATIONS, MOST_WORK
+from headrace.domain.templates.values import MOST_CHARACTERS, MOST_DIGITS, MOST_ITERATIONS, MOST_LEVELS, MOST_WORK
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
@@ -431,6 +431,7 @@ LIMITS = {
     "characters that all filters and outputs of a template read and make together": MOST_WORK,
     "digits of a number": MOST_DIGITS,
     "blocks inside blocks": DEEPEST,
+    "lists and objects inside each other in JSON that is read": MOST_LEVELS,
     "characters of the template itself": LONGEST,
 }
 

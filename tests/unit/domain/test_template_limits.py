@@ -55,7 +55,8 @@ def render(source: str, row: dict[str, Any] | None = None) -> str:
         ("{% for i in (1..9999) %}{% assign x = row.big | sha256 %}{% endfor %}", "10,000,000 characters of work"),
         ("{% for i in (1..9999) %}{% assign x = row.list | sort | first %}{% endfor %}", "of work"),
         ("{% for i in (1..9999) %}{% capture c %}{{ row.big }}{% endcapture %}{% endfor %}", "of work"),
-        ("{{ row.deep | parse_json }}", "too deep"),
+        ("{{ row.deep | parse_json }}", "more than 100 levels"),
+        ("{% for i in (1..2000) %}{% assign x = '' | split: ',' | push: x %}{% endfor %}{{ x }}", "too deep"),
     ],
 )
 def test_a_limit_ends_the_rendering_with_its_name(source: str, said: str):

@@ -153,6 +153,14 @@ def test_an_object_keeps_every_digit_of_its_numbers():
     assert b'{"id":1208925819614629174706176,"amount":12345678901234567.89}' == orjson.dumps(values["traits"])
 
 
+def test_an_object_of_a_hundred_levels_is_sent_and_a_deeper_one_is_a_fault_of_its_row():
+    """What can't be written again must not be found out while a request is made."""
+    sync = sync_of({"name": {"static": "A"}, "traits": {"template": "{{ row.name }}"}})
+
+    assert orjson.dumps(record_of(sync, COLUMNS, name='{"a":' * 100 + "1" + "}" * 100).values)
+    assert "more than 100 levels" in faults_of(sync, COLUMNS, name='{"a":' * 101 + "1" + "}" * 101)[0].message
+
+
 @pytest.mark.parametrize("output", ["Acme", "[1]", "{broken", '"text"', "{} {}", '{"a": NaN}'])
 def test_an_output_that_is_no_object_is_refused_for_an_object_with_the_way_out(output: str):
     """The commonest slip with traits: the message must show the way."""

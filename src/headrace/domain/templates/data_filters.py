@@ -17,6 +17,7 @@ from headrace.domain.templates.text_filters import spread, whole
 from headrace.domain.templates.values import (
     MOST_CHARACTERS,
     MOST_ITERATIONS,
+    TooDeep,
     is_object,
     json_text,
     number_in,
@@ -61,6 +62,8 @@ def parse_json(value: Any) -> Any:
         return None if isinstance(value, str) else value
     try:
         return read_json(value)
+    except TooDeep as fault:
+        return refuse(f"the JSON can't be read: {fault}")
     except ValueError:
         return refuse(f"{value[:40]!r} is no JSON")
 

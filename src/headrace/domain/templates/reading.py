@@ -7,18 +7,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, conversion, natural, offer
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.errors import Bug
 from headrace.domain.spec import FieldType
 from headrace.domain.templates.template import Template, nested, read_template
-from headrace.domain.templates.values import read_json, read_sendable
+from headrace.domain.templates.values import TooDeep, read_json, read_sendable
 
-_SURELY_SHALLOW = 100
-"""Brackets below which JSON can't be nested deeper than what can be sent."""
 _MAP_AN_OBJECT = "map an object of columns instead, or let the template write one JSON object"
 
 
@@ -101,8 +97,8 @@ def _decimal(value: Any) -> Decimal:
 def _document(value: Any) -> Any:
     try:
         return read_json(value if isinstance(value, str) else bytes(value).decode())
-    except ValueError:
-        raise Mismatch(value, "JSON") from None
+    except ValueError as fault:
+        raise Mismatch(value, "JSON", str(fault) if isinstance(fault, TooDeep) else "") from None
 
 
 def _converter(rule: r.TemplateRule, wanted: FieldType) -> Callable[[str], Any] | None:
@@ -122,10 +118,8 @@ def _converter(rule: r.TemplateRule, wanted: FieldType) -> Callable[[str], Any] 
 def _json_output(text: str, kind: type, said: str) -> Any:
     try:
         made = read_sendable(text)
-        if text.count("[") + text.count("{") > _SURELY_SHALLOW:
-            orjson.dumps(made)
-    except (RecursionError, TypeError):
-        raise Mismatch(text, said, "it is nested too deep") from None
+    except TooDeep as fault:
+        raise Mismatch(text, said, str(fault)) from None
     except ValueError:
         made = None
     if not isinstance(made, kind):

@@ -25,6 +25,8 @@ MOST_WORK = 10_000_000
 MOST_DIGITS = 1000
 """Digits of a number that is computed or read."""
 TOO_LONG = 10**MOST_DIGITS
+MOST_LEVELS = 100
+"""Lists and objects inside each other in JSON that is read."""
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\s*\Z")
 _LONG_NUMBER = re.compile(rb"[\d.]{16,}|\d[eE]")
@@ -188,23 +190,43 @@ def weight_of(value: Any, most: int = MOST_CHARACTERS) -> int:
 # JSON ------------------------------------------------------------------------------------------------------------
 
 
+class TooDeep(ValueError):
+    """JSON with more levels than any sender means."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it has more than {MOST_LEVELS} levels")
+
+
 def read_json(text: str) -> Any:
-    """JSON text as a value, every number exact. Raises ValueError."""
+    """JSON text as a value, every number exact. Raises ValueError, among them TooDeep."""
     document = text.encode()
     found = orjson.loads(document)
+    _check_levels(text, found)
     if not _LONG_NUMBER.search(document):
         return found
-    try:
-        return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
+    return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
 
 
 def read_sendable(text: str) -> Any:
-    """JSON text as orjson writes it again without loss. Raises ValueError."""
+    """JSON text as orjson writes it again without loss. Raises ValueError, among them TooDeep."""
     document = text.encode()
+    if _LONG_NUMBER.search(document):
+        return sendable(read_json(text))
     found = orjson.loads(document)
-    return sendable(read_json(text)) if _LONG_NUMBER.search(document) else found
+    _check_levels(text, found)
+    return found
+
+
+def _check_levels(text: str, found: Any) -> None:
+    if text.count("[") + text.count("{") <= MOST_LEVELS:
+        return
+    level = [found]
+    for _ in range(MOST_LEVELS + 1):
+        if not level:
+            return
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for members in inside for inner in members]
+    raise TooDeep
 
 
 def _number_of_json(text: str) -> float | Decimal:
