@@ -403,7 +403,7 @@ def _templates_lines() -> Iterator[str]:
     yield from ("## Tags", "", f"{_words(TAGS)}.", "")
     yield "## Filters"
     yield ""
-    yield "An argument with `=` may be left out. One with `:` is written with its name."
+    yield "An argument with `=` may be left out. One with `:` is written with its name. `⏎` stands for a line break."
     yield ""
     for group, title in GROUPS.items():
         yield from (f"### {title}", "")
