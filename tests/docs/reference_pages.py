@@ -423,7 +423,20 @@ def _templates_lines() -> Iterator[str]:
         "",
     )
     yield from (f"- {said}" for said in liquid_differences())
+    yield from (f"- The filter `{name}` is not there: {why}." for name, why in NOT_THERE.items())
 
+
+NOT_THERE = {
+    "sample": "it would render another value each time",
+    "inspect": "json does the same",
+    "where_exp": "it reads Liquid out of a text when it runs, and lint could not see what; a loop does the same",
+    "reject_exp": "see where_exp",
+    "find_exp": "see where_exp",
+    "find_index_exp": "see where_exp",
+    "has_exp": "see where_exp",
+    "group_by_exp": "see where_exp",
+}
+"""Filters of LiquidJS that are left out, and why."""
 
 LIMITS = {
     "characters of the output, and of any value on the way": MOST_CHARACTERS,

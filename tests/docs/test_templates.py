@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from reference_pages import NOT_THERE
 
 from headrace.domain.templates.catalogue import FILTERS
 from headrace.domain.templates.template import Template, nested, read_template
@@ -34,6 +35,11 @@ def test_every_liquid_block_of_the_page_says_what_it_gives() -> None:
 def test_an_example_of_the_page_gives_what_the_page_says(source: str, result: str) -> None:
     """People copy them."""
     assert result.removesuffix("\n") == rendered(source)
+
+
+def test_a_filter_that_the_reference_calls_missing_is_missing() -> None:
+    """The list of what is left out must be true."""
+    assert set() == set(NOT_THERE) & set(FILTERS)
 
 
 @pytest.mark.parametrize("name", FILTERS)
