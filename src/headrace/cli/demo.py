@@ -138,7 +138,7 @@ def _round(app: App, names: list[str], which: str, story: Story, tell: Any) -> N
     """Runs every sync once. Raises KeyboardInterrupt after Ctrl-C, WorldError for a run that failed."""
     from headrace.cli.progress import SilentView, view_for
     from headrace.cli.running import in_loop, sentence
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
 
     async def go() -> list[RunReport]:
         reports = []
@@ -165,7 +165,7 @@ def _round(app: App, names: list[str], which: str, story: Story, tell: Any) -> N
 
 def _say_plan(app: App, tell: Any) -> None:
     """One changed account as `headrace plan accounts` shows it, before it is sent."""
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
 
     samples: list[Sample] = list(app.trials.plan("accounts", 0, RunOptions()).samples)
     sample = next((one for one in samples if one.change is Change.CHANGED), None)

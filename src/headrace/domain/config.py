@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from headrace.domain.rules import Rule
+from headrace.domain.rules import ObjectRule, Rule
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _SPAN = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
@@ -227,6 +227,21 @@ class SyncConfig(_Strict):
     guard: Guard = Guard()
     recheck_skipped_after: Span = timedelta(hours=24)
     schedule: Schedule | None = None
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """Field of the object -> rule, those of the sections beside `fields` included."""
+        sections: dict[str, Rule | None] = {
+            "event": self.event,
+            "timestamp": self.timestamp,
+            "traits": ObjectRule(object=self.traits) if self.traits else None,
+            "properties": ObjectRule(object=self.properties) if self.properties else None,
+        }
+        return self.fields | {name: rule for name, rule in sections.items() if rule is not None}
+
+
+SECTIONS = ("event", "timestamp", "traits", "properties")
+"""The sections of a sync that hold rules, beside `fields`."""
 
 
 class WorkspaceConfig(_Strict):
