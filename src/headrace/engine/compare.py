@@ -1,7 +1,7 @@
 """The comparison: the model's present rows against the ledger, by key and hash, in the SQL engine.
 
-In: a source's rows, a ledger attached read-only. Out: temporary tables. `delta` holds every key that is not plainly
-unchanged, `unusable` the null and repeated keys, `work` what gets an operation, `moved` removals that are none.
+In: a source's rows, a ledger attached read-only. Out: temporary tables and views. `delta` holds every key that is not
+plainly unchanged, `unusable` the null and repeated keys, `work` what gets an operation, `moved` removals that are none.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Comparison:
         self._options = options
         self._fingerprint = fingerprint
         self._staged = False
+        self.nothing_known = False
+        """Whether the ledger is empty: every row is new, and `work` holds the present values itself."""
         self._rows = 0
         self._nulls = 0
         self._compared = 0  # rows with a key that went through the join
@@ -73,14 +75,19 @@ class Comparison:
         key_kind = ledger.shape.key_type if ledger.shape else extractor.shape().key_type
         if extractor.shape().key_type == "VARCHAR":
             key_kind = "VARCHAR"
-        whole = ledger.shape is None or self._options.full_resync or baseline or self._mapping_is_new()
+        whole = ledger.rows == 0 or self._options.full_resync or baseline or self._mapping_is_new()
         if extractor.pushes_down and not whole and self._extraction.match_is_key and not self.has_other_matches():
             self.shape = self._final(key_kind)
             self._stream(key_kind)
         else:
             self._stage(key_kind, whole=whole)
-            self._con.execute(f"CREATE OR REPLACE TEMP TABLE delta AS {self._delta('current')}")
-        counts = self._count(self._take_out_unusable(key_kind))
+            self.nothing_known = ledger.rows == 0
+            if ledger.shape is None:
+                self._con.execute(Shape(self.shape.key_type, ()).create("ledger.rows"))
+            if not self.nothing_known:
+                self._con.execute(f"CREATE OR REPLACE TEMP TABLE delta AS {self._delta('current')}")
+        unusable = self._take_out_unusable(key_kind)
+        counts = self._count_new(unusable) if self.nothing_known else self._count(unusable)
         self._choose()
         return counts
 
@@ -139,8 +146,6 @@ class Comparison:
         `buckets`: a query of the only buckets of the ledger that take part.
         """
         shape = self.shape
-        if self._ledger.shape is None:
-            self._con.execute(Shape(shape.key_type, ()).create("ledger.rows"))
         key = f"CAST(l.key AS {shape.key_type})"
         old_hash = self._ledger.hash_expression(shape)
         match = "c.match" if not self._extraction.match_is_key else "CAST(NULL AS VARCHAR)"
@@ -166,9 +171,7 @@ class Comparison:
         grouping all rows would cost more than the whole comparison.
         """
         con = self._con
-        new = self._one("SELECT count(*) FROM delta WHERE new")
-        gone = self._one("SELECT count(*) FROM delta WHERE gone")
-        repeated = self._compared - new > self._known - gone
+        repeated = self.nothing_known or self._has_repeated()
         if repeated and not self._staged:
             self._stage(key_kind, whole=False)
         con.execute(
@@ -178,11 +181,27 @@ class Comparison:
             "GROUP BY key HAVING count(*) > 1"
         )
         duplicates = self._one("SELECT coalesce(sum(copies), 0) FROM unusable")
-        if duplicates:
+        if duplicates and not self.nothing_known:
             con.execute("DELETE FROM delta WHERE CAST(key AS VARCHAR) IN (SELECT key FROM unusable)")
         if self._nulls:
             con.execute("INSERT INTO unusable VALUES ('', 'primary_key_null', ?)", [self._nulls])
         return self._nulls + duplicates
+
+    def _has_repeated(self) -> bool:
+        new = self._one("SELECT count(*) FROM delta WHERE new")
+        gone = self._one("SELECT count(*) FROM delta WHERE gone")
+        return self._compared - new > self._known - gone
+
+    def _count_new(self, unusable: int) -> Counts:
+        """`delta` where nothing is known: the present rows themselves, all of them added. Nothing is copied."""
+        unknown = "hash AS old_hash, mapping, state, match AS old_match, generation, intended, code, skipped_at"
+        self._con.execute(
+            "CREATE OR REPLACE TEMP VIEW delta AS SELECT c.*, false AS gone, true AS new, 'added' AS change, l.* "
+            f"FROM current c LEFT JOIN (SELECT {unknown} FROM ledger.rows WHERE false) l ON true "
+            "WHERE c.key IS NOT NULL AND CAST(c.key AS VARCHAR) NOT IN (SELECT key FROM unusable)"
+        )
+        added = self._rows - unusable
+        return Counts(rows=self._rows, invalid=unusable, added=added)
 
     def _count(self, unusable: int) -> Counts:
         """Sorts `delta` into `change` and counts. What is not in it is unchanged."""
@@ -219,18 +238,22 @@ class Comparison:
         con, options = self._con, self._options
         where = "change IN ('added', 'changed')"
         if options.removed != "ignore":
-            where += " OR change = 'removed'"
-        con.execute(f"CREATE OR REPLACE TEMP TABLE work AS SELECT * FROM delta WHERE {where}")
+            where = "change IN ('added', 'changed', 'removed')"
         if options.keys is not None:
-            con.register("chosen", _arrow_of("key", options.keys))
-            con.execute("DELETE FROM work WHERE CAST(key AS VARCHAR) NOT IN (SELECT key FROM chosen)")
-            con.unregister("chosen")
+            con.register("chosen_keys", _arrow_of("key", options.keys))
+            con.execute("CREATE OR REPLACE TEMP TABLE chosen AS SELECT key FROM chosen_keys")
+            con.unregister("chosen_keys")
+            where += " AND CAST(key AS VARCHAR) IN (SELECT key FROM chosen)"
         lives_on = "CAST(key AS VARCHAR)" if self._extraction.match_is_key else "match"
         # Without a staged table the match value is the key itself, and a removed key lives on in no row.
         compared = self._extraction.compared
         alive = f"{compared('old_match')} IN (SELECT {compared(lives_on)} FROM current)" if self._staged else "false"
-        con.execute(f"CREATE OR REPLACE TEMP TABLE moved AS SELECT key FROM work WHERE change = 'removed' AND {alive}")
-        con.execute("DELETE FROM work WHERE change = 'removed' AND key IN (SELECT key FROM moved)")
+        moved = f"SELECT key FROM delta WHERE {where} AND change = 'removed' AND {alive}"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE moved AS {moved}")
+        if options.removed != "ignore":
+            where += " AND NOT (change = 'removed' AND key IN (SELECT key FROM moved))"
+        # A view: over a first sync a table would hold every key once more.
+        con.execute(f"CREATE OR REPLACE TEMP VIEW work AS SELECT * FROM delta WHERE {where}")
 
     def present(self) -> str:
         """The table that holds the present values of the work: `current`, or `fresh` from a second read."""

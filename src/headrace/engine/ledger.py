@@ -185,7 +185,7 @@ class Ledger:
             if document["baseline"]:
                 self._con.execute(
                     "CREATE OR REPLACE TEMP TABLE acks AS "
-                    "SELECT position, 'delivered' AS outcome, CAST(NULL AS VARCHAR) AS code FROM planned.rows"
+                    "SELECT rowid AS position, 'delivered' AS outcome, CAST(NULL AS VARCHAR) AS code FROM planned.rows"
                 )
                 last = self.folded_sequence
             else:
@@ -296,7 +296,7 @@ class Ledger:
             f"CASE WHEN {skipped} THEN a.code WHEN {acked} THEN NULL ELSE l.code END AS code, "
             f"CASE WHEN {skipped} THEN make_timestamp(epoch_us(now())) WHEN {acked} THEN NULL ELSE l.skipped_at END "
             f"AS skipped_at{kept} "
-            "FROM planned.rows p LEFT JOIN acks a ON a.position = p.position "
+            "FROM planned.rows p LEFT JOIN acks a ON a.position = p.rowid "
             f"LEFT JOIN ledger.rows l ON {old_key} = {key}"
         )
 

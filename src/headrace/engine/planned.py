@@ -53,12 +53,12 @@ class Plan:
             names += [f"o:{name}" for name in self._order]
         values = ", ".join(quoted(name) for name in names)
         where = f"WHERE change = {literal(change.value)}" if change else ""
-        tail = f"ORDER BY position LIMIT {limit}" if limit is not None else ""
+        tail = f"ORDER BY rowid LIMIT {limit}" if limit is not None else ""
         count = len(self._order)
         cursor = self._con.cursor()
         try:
             cursor.execute(
-                "SELECT position, CAST(key AS VARCHAR), change, known, old_match, generation, hash, parents_changed, "
+                "SELECT rowid, CAST(key AS VARCHAR), change, known, old_match, generation, hash, parents_changed, "
                 f"reason, fault, {values} FROM planned.rows {where} {tail}"
             )
             while batch := cursor.fetchmany(BATCH):

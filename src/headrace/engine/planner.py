@@ -73,12 +73,12 @@ class Planner:
         ledger.attach()
         comparison = Comparison(con, self._extractor, self._extraction, ledger, self._options, self._fingerprint)
         counts = comparison.run(baseline=baseline)
-        values, shape = comparison.present(), comparison.shape
+        shape = comparison.shape
         # A plan's file has its name only once it is whole: what a crash left half written is never folded.
         unfinished = f"{planned_path}.part" if planned_path else ":memory:"
         remove_database(unfinished)
         con.execute(f"ATTACH {literal(unfinished)} AS planned")
-        self._write_plan(shape, values, run_id, comparison.has_other_matches(), baseline=baseline)
+        self._write_plan(comparison, run_id, baseline=baseline)
         self._leave_out_vanished(counts)
         plan = self._finish(counts, shape, baseline=baseline)
         ledger.detach()
@@ -90,40 +90,49 @@ class Planner:
             plan.read_from(planned_path, self._temp_directory)
         return plan
 
-    def _write_plan(self, shape: Shape, values: str, run_id: int, other_matches: bool, *, baseline: bool) -> None:
+    def _write_plan(self, comparison: Comparison, run_id: int, *, baseline: bool) -> None:
         con, ledger = self._con, self._ledger
+        shape, values = comparison.shape, comparison.present()
         match_is_key = self._extraction.match_is_key
         same_columns = {one.name for one in ledger.shape.columns} if ledger.shape else set()
-        kept = "".join(f", v.{one.ident} AS {one.ident}" for one in shape.columns)
+        v = "w" if comparison.nothing_known else "v"
+        kept = "".join(f", {v}.{one.ident} AS {one.ident}" for one in shape.columns)
         kept += "".join(f", {ledger.cast(one)} AS {quoted(f'o:{one.name}')}" for one in shape.columns)
         parents = [one for one in shape.columns if one.name in self._mapping.parent_columns]
-        differs = [f"v.{one.ident} IS DISTINCT FROM {ledger.cast(one)}" for one in parents if one.name in same_columns]
+        differs = [
+            f"{v}.{one.ident} IS DISTINCT FROM {ledger.cast(one)}" for one in parents if one.name in same_columns
+        ]
         moved = " OR ".join(differs) if len(differs) == len(parents) else "true"
         mapping_same = f"w.mapping = {self._fingerprint}"
         # What a skipped row holds was never delivered, so it says nothing of the parents the record has.
         same = f"{mapping_same} AND w.state <> {State.SKIPPED_KNOWN:d}"
         parents_changed = f"coalesce(w.change <> 'changed' OR NOT ({same}) OR {moved or 'false'}, true)"
         generation = "coalesce(w.generation, 0)"
-        hash_ = "coalesce(v.hash, w.hash)"
+        hash_ = f"{v}.hash"
         intended = f"CASE WHEN w.change = 'removed' THEN {REMOVAL} ELSE xor({hash_}, {self._fingerprint}::UBIGINT) END"
         reason = f"CASE WHEN w.change = 'changed' AND NOT ({mapping_same}) THEN 'mapping changed' END"
         again = "false"
         if self._options.full_resync:
             again, parents_changed = "true", "true"
             reason = "'full resync'"
-        match = "CAST(NULL AS VARCHAR)" if match_is_key else "v.match"
-        con.execute(
-            "CREATE TABLE planned.rows AS SELECT row_number() OVER () - 1 AS position, w.key AS key, "
-            "w.change AS change, w.change IN ('changed', 'removed') AS known, w.old_match AS old_match, "
+        match = "CAST(NULL AS VARCHAR)" if match_is_key else f"{v}.match"
+        # A row's position is its rowid: nothing is ever deleted here, and numbering would hold all rows in memory.
+        # Rows that are there are joined by the narrow side, so that no table of whole rows is built in memory.
+        present = f"work w JOIN {values} v ON v.key = w.key AND w.change <> 'removed'"
+        removed = f"work w LEFT JOIN (SELECT * FROM {values} WHERE false) v ON v.key = w.key"
+        planned = (
+            "w.key AS key, w.change AS change, w.change IN ('changed', 'removed') AS known, w.old_match AS old_match, "
             f"{hash_} AS hash, {match} AS match, "
             f"CAST(CASE WHEN {again} OR w.intended IS DISTINCT FROM {intended} THEN {generation} + 1 "
             f"ELSE {generation} END AS INTEGER) AS generation, {intended} AS intended, "
             f"{parents_changed} AS parents_changed, {reason} AS reason, CAST(NULL AS VARCHAR) AS fault, "
-            f"false AS replaces{kept} "
-            f"FROM work w LEFT JOIN {values} v ON v.key = w.key "
-            f"LEFT JOIN ledger.rows l ON CAST(l.key AS {shape.key_type}) = w.key "
-            "WHERE w.change = 'removed' OR v.key IS NOT NULL"
+            f"false AS replaces{kept}"
         )
+        known = f"LEFT JOIN ledger.rows l ON CAST(l.key AS {shape.key_type}) = w.key"
+        removed = f" UNION ALL SELECT {planned} FROM {removed} {known} WHERE w.change = 'removed'"
+        if comparison.nothing_known:
+            present, removed = "work w", ""
+        con.execute(f"CREATE TABLE planned.rows AS SELECT {planned} FROM {present} {known}{removed}")
         if not match_is_key:
             match = self._extraction.compared("match")
             con.execute(
@@ -131,7 +140,7 @@ class Planner:
                 f"SELECT {match} FROM current WHERE {match} IN ("
                 f"SELECT {match} FROM planned.rows WHERE change <> 'removed') GROUP BY {match} HAVING count(*) > 1)"
             )
-        if not match_is_key or other_matches:
+        if not match_is_key or comparison.has_other_matches():
             self._mark_replaced()
         con.execute("CREATE TABLE planned.invalid AS SELECT key, code, copies FROM unusable")
         ignored = "change = 'removed'" if self._options.removed == "ignore" else "false"
