@@ -1,7 +1,7 @@
 """Runs a command and says what it cost: wall time from start to exit, and the peak of its memory.
 
-Memory is the resident set summed over the command and all its children, sampled every 20 ms; the kernel's own peak of
-the command itself is taken too, and the greater of the two is told.
+Memory is the proportional set summed over the command and all its children, sampled every 20 ms: a page that several
+processes share is counted once, in parts. The resident set would count the interpreter and its libraries once for each.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def python(*arguments: str | Path) -> list[str]:
 
 
 class _TreeMemory(threading.Thread):
-    """Watches the resident memory of a process and everything under it, and keeps the peak, in bytes."""
+    """Watches the memory of a process and everything under it, and keeps the peak, in bytes."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -126,8 +126,17 @@ class _TreeMemory(threading.Thread):
         total = 0
         for process in (self._root, *self._root.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
+                total += _proportional_bytes(process.pid)
         return total
+
+
+def _proportional_bytes(pid: int) -> int:
+    """Linux only. 0 for a process that has just ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/smaps_rollup") as rollup:
+        for line in rollup:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _read_all(stream: Any) -> str:

@@ -82,14 +82,14 @@ _HEAD = """# Benchmarks
 Measured on {where}.
 {how}
 Times are of the whole process, from start to exit, interpreter and imports included.
-Memory is the resident set of the process and its children, sampled; the worst of the runs.
+Memory is the proportional set (Pss) of the process and all its children at one moment, a page that they share counted once; sampled every 20 ms, the worst of the runs.
 Repeat with `make bench`, or a part of it with `python -m bench --only diff,send`.
-"""
+"""  # noqa: E501 - one sentence a line
 
 _FOOT = """Baselines:
 
 - *bare DuckDB*: a script that hashes the ten columns of every row and full-outer-joins them with a table of key and hash, memory_limit 1 GB.
-- *bare loop*: aiohttp on uvloop that posts ready-made bodies of 500 bytes, 32 at once, and does nothing else.
+- *bare loop*: aiohttp on uvloop that puts ready-made bodies, 32 at once, and does nothing else. Its requests are those of the run: PUT, an address for each record, the same headers, bodies of the same fields.
 - *drt-core 1.2.1*: its DuckDB source and REST API destination, one request a row.
 - *allowed*: what the server's limit lets through; the rate used is scored by the times at which the server accepted requests.
 """  # noqa: E501 - one sentence a line
