@@ -1,26 +1,34 @@
 """One HTTP exchange: a request value goes out, a response value comes back. The only place that opens a socket.
 
 It adds the credential at the last moment, never follows a redirect, and says of a failure whether the request may have
-taken effect.
+taken effect. libcurl does the work, on the loop (docs/decisions/0008-libcurl.md); it speaks HTTP/1.1 here.
 """
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+import pycurl
 
 from headrace import __version__
+from headrace.domain.errors import Bug
 from headrace.domain.request import NoResponse, Request, Response
 
 LARGEST_BODY = 1 << 20
 LONGEST_CONNECT_S = 10.0
-_USER_AGENT = {"User-Agent": f"headrace/{__version__}"}
 Authorize = Callable[[str], Mapping[str, str]]
+
+_USER_AGENT = f"headrace/{__version__}"
+_LOOPBACK = "localhost,127.0.0.1,::1"
+# What may be sent a second time without harm. libcurl itself does so where a connection that had served before breaks
+# ahead of the first byte of an answer: the server may have closed it just then, or have died at work.
+_REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 
 
 class Transport(Protocol):
@@ -30,64 +38,170 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """aiohttp, one connection pool for a run. Use as an async context."""
+    """libcurl, one pool of connections for a run. Use as an async context."""
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._idle: dict[tuple[str, bool], list[_Transfer]] = {}
 
     async def __aenter__(self) -> HttpTransport:
-        # aiohttp's own default verifies certificates and host names.
-        connector = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=60)
-        self._session = aiohttp.ClientSession(
-            connector=connector, headers=_USER_AGENT, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
-        )
+        self._multi = pycurl.AsyncCurlMulti(close_handles=True)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, self._connections)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._multi.aclose()
+        for transfers in self._idle.values():
+            for transfer in transfers:
+                transfer.close()
+        self._idle.clear()
 
     async def send(self, request: Request, authorize: Authorize, timeout_s: float) -> Response | NoResponse:
-        assert self._session is not None
+        shape = (request.method, bool(request.body))
+        idle = self._idle.setdefault(shape, [])
+        transfer = idle.pop() if idle else _Transfer(*shape)
+        transfer.load(request, _header_lines((*request.headers.items(), *authorize(request.api).items())), timeout_s)
+        # Where this is cancelled the transfer is not used again: libcurl lets go of it when the loop comes by.
         try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                data=request.body,
-                headers={**request.headers, **authorize(request.api)},
-                allow_redirects=False,
-                timeout=_timeout(timeout_s),
-            ) as answer:
-                body = await answer.content.read(LARGEST_BODY)
-                if not answer.content.at_eof():
-                    body += await _rest(answer, LARGEST_BODY - len(body))
-                return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
-        except aiohttp.ConnectionTimeoutError:
-            return NoResponse(f"no connection within {min(timeout_s, LONGEST_CONNECT_S):g} s", sent=False)
-        except aiohttp.ClientConnectorCertificateError as error:
-            return NoResponse(f"the certificate is not trusted: {error.certificate_error}", sent=False)
-        except aiohttp.ClientConnectorDNSError as error:
-            return NoResponse(f"the host name is unknown: {error.host}", sent=False)
-        except aiohttp.ClientConnectorError as error:
-            return NoResponse(f"no connection to {error.host}:{error.port}: {error.os_error.strerror}", sent=False)
-        except TimeoutError:
-            return NoResponse(f"no answer within {timeout_s:g} s", sent=True)
-        except (aiohttp.ClientError, OSError) as error:
-            return NoResponse(f"the connection broke: {error or type(error).__name__}", sent=True)
+            await self._multi.add_handle(transfer.curl)
+            answer: Response | NoResponse = transfer.response()
+        except pycurl.error as error:
+            code, words = error.args
+            answer = transfer.response() if transfer.was_cut else transfer.failure(code, words, request.url)
+        idle.append(transfer)
+        return answer
 
 
-@cache
-def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, LONGEST_CONNECT_S))
+class _Transfer:
+    """A handle of libcurl, for one request after the other of one method, and what the present answer has brought."""
+
+    def __init__(self, method: str, has_body: bool) -> None:
+        self.curl = curl = pycurl.Curl()
+        self.was_cut = False
+        self._lines: tuple[str, ...] = ()
+        self._timeout_s = 0.0
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._room = LARGEST_BODY
+        self._unsent = b""
+        for option, value in _constant_options():
+            curl.setopt(option, value)
+        curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        self._is_read = has_body and method not in _REPEATABLE
+        if self._is_read:
+            # A body that can't be rewound: libcurl then tells of the broken connection instead of trying another.
+            curl.setopt(pycurl.POST, 1)
+            curl.setopt(pycurl.READFUNCTION, self._give_body)
+        elif not has_body:
+            curl.setopt(pycurl.HTTPGET, 1)
+            curl.setopt(pycurl.FRESH_CONNECT, method not in _REPEATABLE)
+        curl.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def load(self, request: Request, lines: tuple[str, ...], timeout_s: float) -> None:
+        """Makes it ready for the request; what the last one left is gone."""
+        curl = self.curl
+        self.was_cut = False
+        self._headers, self._body, self._room = {}, [], LARGEST_BODY
+        curl.setopt(pycurl.URL, request.url)
+        if self._is_read:
+            self._unsent = request.body or b""
+            curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(self._unsent))
+        elif request.body:
+            curl.setopt(pycurl.POSTFIELDS, request.body)
+        if lines is not self._lines:
+            self._lines = lines
+            curl.setopt(pycurl.HTTPHEADER, lines)
+        if timeout_s != self._timeout_s:
+            self._timeout_s = timeout_s
+            curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(timeout_s))
+            curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(min(timeout_s, LONGEST_CONNECT_S)))
+
+    def response(self) -> Response:
+        return Response(self.curl.getinfo(pycurl.RESPONSE_CODE), self._headers, b"".join(self._body))
+
+    def failure(self, code: int, words: str, url: str) -> NoResponse:
+        """Why there is no answer. The request had no effect where not a byte of it has left."""
+        sent = self.curl.getinfo(pycurl.REQUEST_SIZE) > 0
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            if sent:
+                return NoResponse(f"no answer within {self._timeout_s:g} s", sent=True)
+            return NoResponse(f"no connection within {min(self._timeout_s, LONGEST_CONNECT_S):g} s", sent=False)
+        if sent:
+            if code == pycurl.E_SEND_FAIL_REWIND:  # libcurl would have tried again, and was not let
+                words = "it ended before an answer came"
+            return NoResponse(f"the connection broke: {words}", sent=True)
+        parts = urlsplit(url)
+        if code == pycurl.E_COULDNT_RESOLVE_HOST:
+            return NoResponse(f"the host name is unknown: {parts.hostname}", sent=False)
+        if code == pycurl.E_PEER_FAILED_VERIFICATION:
+            return NoResponse(f"the certificate is not trusted: {words}", sent=False)
+        if code == pycurl.E_COULDNT_CONNECT and (number := self.curl.getinfo(pycurl.OS_ERRNO)):
+            words = os.strerror(number)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return NoResponse(f"no connection to {parts.hostname}:{port}: {words}", sent=False)
+
+    def close(self) -> None:
+        self.curl.close()
+
+    def _take_header(self, line: bytes) -> None:
+        name, colon, value = line.partition(b":")
+        if colon:
+            self._headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+        elif line.startswith(b"HTTP/"):
+            self._headers = {}  # the one before was of a proxy, or said `100 Continue`
+
+    def _take_body(self, piece: bytes) -> int:
+        """How much was taken; less than all makes libcurl end the transfer."""
+        taken = piece[: self._room]
+        self._body.append(taken)
+        self._room -= len(taken)
+        self.was_cut = len(taken) < len(piece)
+        return len(taken)
+
+    def _give_body(self, most: int) -> bytes:
+        piece, self._unsent = self._unsent[:most], self._unsent[most:]
+        return piece
 
 
-async def _rest(answer: aiohttp.ClientResponse, room: int) -> bytes:
-    """The rest of a body that came in pieces, up to `room` bytes; what is longer is cut."""
-    pieces = []
-    while room > 0 and (piece := await answer.content.read(room)):
-        pieces.append(piece)
-        room -= len(piece)
-    return b"".join(pieces)
+def _constant_options() -> list[tuple[int, int | str]]:
+    """What every transfer is set to. libcurl verifies certificates and host names by itself, and keeps no cookies."""
+    options: list[tuple[int, int | str]] = [
+        (pycurl.NOSIGNAL, 1),
+        (pycurl.FOLLOWLOCATION, 0),
+        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+        (pycurl.PATH_AS_IS, 1),  # an external id may be `..`
+        (pycurl.TCP_NODELAY, 1),
+        (pycurl.ACCEPT_ENCODING, "gzip, deflate"),
+        (pycurl.USERAGENT, _USER_AGENT),
+        # Proxies are those of the environment, but never between us and an emulator on this machine.
+        (pycurl.NOPROXY, ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), _LOOPBACK)))),
+    ]
+    # The authorities that Python trusts, SSL_CERT_FILE and SSL_CERT_DIR included: libcurl from a wheel has none of its
+    # own. A folder keeps libcurl from caching what it read, so it is named only where a person did, or nothing else is.
+    trusted = ssl.get_default_verify_paths()
+    if trusted.cafile:
+        options.append((pycurl.CAINFO, trusted.cafile))
+    if trusted.capath and (not trusted.cafile or trusted.openssl_capath_env in os.environ):
+        options.append((pycurl.CAPATH, trusted.capath))
+    return options
+
+
+@lru_cache(maxsize=64)
+def _header_lines(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The lines of headers, as libcurl takes them: it passes on what it gets, so a line break is refused here."""
+    for name, value in headers:
+        if any(sign in name + value for sign in "\r\n\0"):
+            raise Bug("a header with a line break reached the transport", header=name)
+    given = {name.lower() for name, _ in headers}
+    # What libcurl would add by itself to a body goes out only where the request says so.
+    unwanted = [f"{name}:" for name in ("Content-Type", "Expect", "Accept") if name.lower() not in given]
+    return (*(f"{name}: {value}" if value else f"{name};" for name, value in headers), *unwanted)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -46,7 +46,7 @@ def test_the_commands_of_the_design_are_there():
 
 def test_help_starts_fast(project):
     """Nothing heavy is loaded before it is needed."""
-    heavy = {"aiohttp", "alembic", "duckdb", "pyarrow", "pydantic", "rich", "sqlalchemy", "sqlglot"}
+    heavy = {"aiohttp", "alembic", "duckdb", "pyarrow", "pycurl", "pydantic", "rich", "sqlalchemy", "sqlglot"}
     code = "import sys; from headrace.cli.main import run; run(['--help']); print(*sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
