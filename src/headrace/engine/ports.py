@@ -84,14 +84,13 @@ class Learned:
 class RunLog(Protocol):
     """The durable record of one run: calls, outcomes, what was learned, and what a person asked meanwhile."""
 
-    def write_group(
+    def append(
         self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
     ) -> None:
-        """Writes one group in one transaction that `commit_group` ends. Raises WorldError `store_write_failed`."""
-        ...
+        """Writes one group, all or nothing; it is durable against kill -9 and loss of power when this returns.
 
-    def commit_group(self) -> None:
-        """Makes the group durable against kill -9 and loss of power; may be called from another thread."""
+        Called from a thread of its own, one group at a time. Raises WorldError `store_write_failed`.
+        """
         ...
 
     def progress(self, counts: Counts) -> None:

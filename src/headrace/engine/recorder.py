@@ -1,13 +1,13 @@
 """What happened becomes durable: calls and outcomes in groups closed at 64 or after 20 ms, whichever is first.
 
-A group is written on the loop, in less than a millisecond, and the disk is waited for in a thread of its own. No more
-than one group is on its way and eight are waiting: a crash re-sends at most what was in flight and those.
+A group is written in a thread of its own while the loop goes on. No more than one group is on its way and eight are
+waiting, then the loop waits: a crash re-sends at most what was in flight and those.
 """
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from headrace.domain.outcome import Counts, RowOutcome
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, RunLog
@@ -15,20 +15,26 @@ from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, RunLog
 GROUP = 64
 GROUP_S = 0.020
 MOST_WAITING = 8 * GROUP
+_LOOK_AGAIN_S = 0.002
+"""A group that is due while the one before it is still written waits for that, and no longer."""
 
 
 class Recorder:
-    """Collects what one run did and keeps its counts. The first failure to write is raised to whoever adds next."""
+    """Collects what one run did and keeps its counts. The first failure to write is raised to whoever adds next.
 
-    def __init__(self, log: RunLog, counts: Counts) -> None:
+    `disk` is where groups are written, one after the other; a thread of the recorder's own where none is given.
+    """
+
+    def __init__(self, log: RunLog, counts: Counts, disk: Executor | None = None) -> None:
         self.counts = counts
         self._log = log
         self._calls: list[CallRecord] = []
         self._outcomes: list[OutcomeRecord] = []
         self._learned: list[Learned] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._disk = ThreadPoolExecutor(1, "disk")
-        self._committing: Future[None] | None = None
+        self._disk = disk or ThreadPoolExecutor(1, "disk")
+        self._writing: Future[None] | None = None
+        self._is_writing = False
         self._failure: BaseException | None = None
         self._number = 0
 
@@ -65,23 +71,23 @@ class Recorder:
         if self._failure is not None:
             raise self._failure
         waiting = max(len(self._calls), len(self._outcomes))
-        if waiting >= MOST_WAITING or (waiting >= GROUP and not self._disk_is_busy()):
+        if waiting >= GROUP and (waiting >= MOST_WAITING or not self._is_writing):
             self._write()
         elif self._timer is None:
-            try:
-                self._timer = asyncio.get_running_loop().call_later(GROUP_S, self._on_time)
-            except RuntimeError:
-                return  # outside a loop the caller flushes
+            self._set_timer(GROUP_S)
 
-    def _disk_is_busy(self) -> bool:
-        return self._committing is not None and not self._committing.done()
+    def _set_timer(self, seconds: float) -> None:
+        try:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._on_time)
+        except RuntimeError:
+            return  # outside a loop the caller flushes
 
     def _on_time(self) -> None:
         self._timer = None
-        try:
+        if self._is_writing:
+            self._set_timer(_LOOK_AGAIN_S)
+        elif self._failure is None:
             self._write()
-        except BaseException as error:  # noqa: BLE001 - kept for the next caller: a timer has nobody to raise to
-            self._failure = error
 
     def _write(self) -> None:
         """Hands what is waiting to the disk. Waits for the group before it, and raises what befell that one."""
@@ -91,14 +97,25 @@ class Recorder:
             self._timer = None
         if not (self._calls or self._outcomes or self._learned):
             return
-        self._log.write_group(self._calls, self._outcomes, self._learned)
+        self._is_writing = True
+        self._writing = self._disk.submit(self._append, self._calls, self._outcomes, self._learned)
         self._calls, self._outcomes, self._learned = [], [], []
-        self._committing = self._disk.submit(self._log.commit_group)
+
+    def _append(self, calls: list[CallRecord], outcomes: list[OutcomeRecord], learned: list[Learned]) -> None:
+        """Writes one group, in the disk's thread."""
+        try:
+            self._log.append(calls, outcomes, learned)
+        except BaseException as error:  # noqa: BLE001 - kept for the next caller: a thread has nobody to raise to
+            self._failure = error
+        finally:
+            self._is_writing = False
 
     def _await_disk(self) -> None:
-        if self._committing is not None:
-            committing, self._committing = self._committing, None
-            committing.result()
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+        if self._failure is not None:
+            raise self._failure
 
     def flush(self) -> None:
         """Everything that was added is durable when this returns. Raises what the store raises."""

@@ -1,7 +1,7 @@
 """The log of one run: calls, outcomes and what was learned, a group at a time. The hottest writer of the house.
 
-Runs on the loop's thread, so every millisecond here is one in which nothing is sent. Statements are compiled once,
-rows go to the driver as tuples, and one group is one transaction.
+Runs in a thread beside the loop, which sends meanwhile, but for what Python itself has to do here. So rows go to the
+driver many at a time: one long statement is one step of SQLite, in which the loop is not held up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from headrace.store.tables import call_rows, calls, identities, iso, outcomes, r
 
 
 class RunLogWriter:
-    """Implements `engine.ports.RunLog`. For one thread; other threads and processes read freely meanwhile."""
+    """Implements `engine.ports.RunLog`. One thread writes groups; others, and processes, read freely meanwhile."""
 
     def __init__(self, database: Database, run_id: int, scope: str, now: Callable[[], datetime]) -> None:
         self._path = database.path
@@ -37,10 +38,12 @@ class RunLogWriter:
             return str(statement.compile(dialect=database.dialect))
 
         forget = (identities.c[name] == bindparam(name) for name in ("scope", "kind", "external_id"))
-        self._insert_call = sql(insert(calls))
         self._writing = threading.Lock()
-        self._insert_call_row = sql(insert(call_rows))
-        self._insert_outcome = sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
+        self._insert_call = _Insert(sql(insert(calls)))
+        self._insert_call_row = _Insert(sql(insert(call_rows)))
+        self._insert_outcome = _Insert(
+            sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
+        )
         self._extend_span = sql(_extend_span())
         self._learn = sql(sqlite.upsert(identities, ["scope", "kind", "external_id"]))
         self._forget = sql(delete(identities).where(*forget))
@@ -51,37 +54,20 @@ class RunLogWriter:
         self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
     ) -> None:
         """Writes one group: all or nothing, on the disk when this returns. Raises WorldError `store_write_failed`."""
-        self.write_group(calls, outcomes, learned)
-        self.commit_group()
-
-    def write_group(
-        self, calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord], learned: Sequence[Learned] = ()
-    ) -> None:
-        """The first half of `append`: nothing is there for others, or after a crash, until `commit_group` returns.
-
-        Raises WorldError `store_write_failed`; the group is then rolled back as a whole.
-        """
         run_id = self._run_id
         call_values = [_call_values(run_id, call) for call in calls]
         outcome_values = [_outcome_values(run_id, outcome) for outcome in outcomes]
         decided = {(outcome.call, outcome.key) for outcome in outcomes}
         pairs = {(call.number, key) for call in calls for key in call.keys} - decided
-        row_values = [(key, run_id, number) for number, key in pairs]
-        self._writing.acquire()
-        with self._undone_on_failure():
+        with self._writing, self._undone_on_failure():
             self._connection.execute(sqlite.BEGIN_WRITE)
-            write = self._connection.executemany
-            write(self._insert_call, call_values)
-            write(self._insert_call_row, row_values)
-            write(self._insert_outcome, outcome_values)
-            write(self._extend_span, [(len(outcomes) - 1, run_id)] if outcomes else [])
-            self._write_learned(write, learned)
-
-    def commit_group(self) -> None:
-        """The second half of `append`: waits for the disk, and may do so in another thread."""
-        with self._undone_on_failure():
+            self._insert_call.write(self._connection, call_values)
+            self._insert_call_row.write(self._connection, [(key, run_id, number) for number, key in pairs])
+            self._insert_outcome.write(self._connection, outcome_values)
+            if outcomes:
+                self._connection.execute(self._extend_span, (len(outcomes) - 1, run_id))
+            self._write_learned(self._connection.executemany, learned)
             self._connection.execute("COMMIT")
-        self._writing.release()
 
     def progress(self, counts: Counts) -> None:
         """Shows the numbers to other processes. Nothing rests on them, so no disk is waited for."""
@@ -124,16 +110,34 @@ class RunLogWriter:
 
     @contextmanager
     def _undone_on_failure(self) -> Iterator[None]:
-        """Rolls the open group back when its body fails, and lets the next one in."""
+        """Rolls the open group back when its body fails."""
         try:
             yield
         except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._writing.release()
             if sqlite.is_of_world(error):
                 raise sqlite.write_failed(error, self._path) from error
             raise
+
+
+class _Insert:
+    """An INSERT of one row, as statements of many rows: so many that there are few of each, prepared once."""
+
+    _AT_ONCE = (64, 8)
+
+    def __init__(self, statement: str) -> None:
+        self._one = statement
+        head, values, row = statement.rpartition("VALUES")
+        self._many = {count: head + values + ",".join([row] * count) for count in self._AT_ONCE}
+
+    def write(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+        start = 0
+        for count, statement in self._many.items():
+            while len(rows) - start >= count:
+                connection.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
+                start += count
+        connection.executemany(self._one, rows[start:])
 
 
 _OUTCOME_COLUMNS = tuple(column for column in outcomes.columns if column.name != "sequence")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -254,6 +255,15 @@ def pages_of(records: Sequence[Listed], size: int) -> list[Page]:
     return [Page(part, str(number + 1) if number + 1 < len(cut) else None) for number, part in enumerate(cut)]
 
 
+class AtOnce(Executor):
+    """A disk without a thread: what it is given is done when it returns, so that virtual time can't outrun it."""
+
+    def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments, **named))
+        return done
+
+
 class MemoryLog:
     """A run log in memory. `fails` is raised by the next group that is written."""
 
@@ -265,7 +275,7 @@ class MemoryLog:
         self.fails: Exception | None = None
         self.cancelled = False
 
-    def write_group(
+    def append(
         self,
         calls: Sequence[ports.CallRecord],
         outcomes: Sequence[ports.OutcomeRecord],
@@ -277,9 +287,6 @@ class MemoryLog:
         self.calls += calls
         self.outcomes += outcomes
         self.learned += learned
-
-    def commit_group(self) -> None:
-        return
 
     def progress(self, counts: Counts) -> None:
         return

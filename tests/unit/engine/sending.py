@@ -24,6 +24,7 @@ from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle
 
 from .fakes import (
+    AtOnce,
     BatchingDestination,
     LoopClock,
     MemoryIdentities,
@@ -88,7 +89,7 @@ class Sending:
             stop = asyncio.Event()
             clock = LoopClock()
             throttle = Throttle(self.destination.limits("rest"), folder, clock)
-            recorder = Recorder(self.log, self.counts)
+            recorder = Recorder(self.log, self.counts, AtOnce())
             exchange = Exchange(self.destination, self.transport, lambda _api: throttle, recorder, clock, stop)
             lookups = Lookups(
                 self.destination,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.ports import OutcomeRecord
 from headrace.engine.recorder import Recorder
 
-from .fakes import MemoryLog, PlainDestination, quickly, said
+from .fakes import AtOnce, MemoryLog, PlainDestination, quickly, said
 from .sending import Sending, row
 
 DOWN = NoResponse("no connection to api.example:443", sent=False)
@@ -137,7 +139,7 @@ def record(log: MemoryLog, work) -> Counts:
     counts = Counts()
 
     async def go() -> None:
-        recorder = Recorder(log, counts)
+        recorder = Recorder(log, counts, AtOnce())
         try:
             await work(recorder)
         finally:
@@ -167,6 +169,42 @@ def test_a_group_is_closed_at_64_without_waiting():
 
     assert 640 == sum(sending.log.groups)
     assert len(sending.log.groups) >= 2
+
+
+class SlowLog(MemoryLog):
+    """Writes no group before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let = threading.Event(), threading.Event()
+
+    def append(self, calls: Any, outcomes: Any, learned: Any = ()) -> None:
+        self.begun.set()
+        assert self.let.wait(10)
+        super().append(calls, outcomes, learned)
+
+
+def test_the_loop_goes_on_while_a_group_is_written_until_too_much_would_be_lost():
+    """A disk that takes 50 ms must not hold up the requests of these 50 ms; one that hangs must."""
+    log, counts = SlowLog(), Counts()
+    recorder = Recorder(log, counts)
+    for number in range(64):
+        recorder.outcome(outcome(number))
+    assert log.begun.wait(10)
+    for number in range(64, 64 + 511):
+        recorder.outcome(outcome(number))
+    assert [] == log.outcomes
+
+    held_up = threading.Thread(target=recorder.outcome, args=(outcome(64 + 511),))
+    held_up.start()
+    held_up.join(0.05)
+    assert held_up.is_alive()
+    log.let.set()
+    held_up.join(10)
+    recorder.flush()
+    recorder.close()
+
+    assert [str(number) for number in range(64 + 512)] == [one.key for one in log.outcomes]
 
 
 def test_each_outcome_is_counted_once_and_the_unusable_not_again():

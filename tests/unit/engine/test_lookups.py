@@ -17,7 +17,17 @@ from headrace.engine.lookups import Existing, Lookups
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle
 
-from .fakes import LoopClock, MemoryIdentities, MemoryLog, PlainDestination, ServerTransport, pages_of, quickly, said
+from .fakes import (
+    AtOnce,
+    LoopClock,
+    MemoryIdentities,
+    MemoryLog,
+    PlainDestination,
+    ServerTransport,
+    pages_of,
+    quickly,
+    said,
+)
 
 
 class Listing:
@@ -34,7 +44,7 @@ class Listing:
             with tempfile.TemporaryDirectory() as folder:
                 clock = LoopClock()
                 throttle = Throttle(self.destination.limits("rest"), folder, clock)
-                recorder = Recorder(self.log, Counts())
+                recorder = Recorder(self.log, Counts(), AtOnce())
                 exchange = Exchange(
                     self.destination, self.transport, lambda _api: throttle, recorder, clock, asyncio.Event()
                 )
