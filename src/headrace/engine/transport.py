@@ -19,6 +19,7 @@ import pycurl
 from headrace import __version__
 from headrace.domain.errors import Bug
 from headrace.domain.request import NoResponse, Request, Response
+from headrace.engine.transfers import Transfers
 
 LARGEST_BODY = 1 << 20
 LONGEST_CONNECT_S = 10.0
@@ -45,15 +46,13 @@ class HttpTransport:
         self._idle: dict[tuple[str, bool], list[_Transfer]] = {}
 
     async def __aenter__(self) -> HttpTransport:
-        self._multi = pycurl.AsyncCurlMulti(close_handles=True)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
-        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, self._connections)
+        self._transfers = Transfers(self._connections)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._multi.aclose()
+        self._transfers.close()
         for transfers in self._idle.values():
             for transfer in transfers:
                 transfer.close()
@@ -64,15 +63,13 @@ class HttpTransport:
         idle = self._idle.setdefault(shape, [])
         transfer = idle.pop() if idle else _Transfer(*shape)
         transfer.load(request, _header_lines((*request.headers.items(), *authorize(request.api).items())), timeout_s)
-        # Where this is cancelled the transfer is not used again: libcurl lets go of it when the loop comes by.
         try:
-            await self._multi.add_handle(transfer.curl)
-            answer: Response | NoResponse = transfer.response()
-        except pycurl.error as error:
-            code, words = error.args
-            answer = transfer.response() if transfer.was_cut else transfer.failure(code, words, request.url)
-        idle.append(transfer)
-        return answer
+            code, words = await self._transfers.perform(transfer.curl)
+            if code == pycurl.E_OK or transfer.was_cut:
+                return transfer.response()
+            return transfer.failure(code, words, request.url)
+        finally:
+            idle.append(transfer)
 
 
 class _Transfer:
