@@ -28,7 +28,17 @@ def main() -> NoReturn:
     """Runs the command that the arguments ask for and exits with its code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process at once: everything is closed, and to take the modules apart costs up to a third of a second."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
