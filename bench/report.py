@@ -67,7 +67,7 @@ def _row(line: Line, judged: bool) -> str:
 
 def _where() -> str:
     gigabytes = round(psutil.virtual_memory().total / 2**30)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("headrace", "duckdb", "aiohttp", "uvloop"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("headrace", "duckdb", "pycurl", "aiohttp", "uvloop"))
     return f"{os.cpu_count()} CPUs, {gigabytes} GB, Python {platform.python_version()}, {versions}"
 
 
@@ -91,5 +91,6 @@ _FOOT = """Baselines:
 - *bare DuckDB*: a script that hashes the ten columns of every row and full-outer-joins them with a table of key and hash, memory_limit 1 GB.
 - *bare loop*: aiohttp on uvloop that puts ready-made bodies, 32 at once, and does nothing else. Its requests are those of the run: PUT, an address for each record, the same headers, bodies of the same fields.
 - *drt-core 1.2.1*: its DuckDB source and REST API destination, one request a row.
+- *bare SQLite*: the same outcomes, without their calls, by `executemany` in transactions of 500 rows.
 - *allowed*: what the server's limit lets through; the rate used is scored by the times at which the server accepted requests.
 """  # noqa: E501 - one sentence a line

@@ -1,4 +1,4 @@
-"""What happened becomes durable: calls and outcomes in groups closed at 64 or after 20 ms, whichever is first.
+"""What happened becomes durable: in groups closed at 64 calls, 1,024 outcomes or 20 ms, whichever is first.
 
 A group is written in a thread of its own while the loop goes on. No more than one group is on its way and eight are
 waiting, then the loop waits: a crash re-sends at most what was in flight and those.
@@ -13,8 +13,9 @@ from headrace.domain.outcome import Counts, RowOutcome
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, RunLog
 
 GROUP = 64
+GROUP_ROWS = 1024  # of batches, whose calls carry many rows each
 GROUP_S = 0.020
-MOST_WAITING = 8 * GROUP
+MOST_GROUPS_WAITING = 8
 _LOOK_AGAIN_S = 0.002
 """A group that is due while the one before it is still written waits for that, and no longer."""
 
@@ -70,9 +71,11 @@ class Recorder:
     def _due(self) -> None:
         if self._failure is not None:
             raise self._failure
-        waiting = max(len(self._calls), len(self._outcomes))
-        if waiting >= GROUP and (waiting >= MOST_WAITING or not self._is_writing):
-            self._write()
+        calls, outcomes = len(self._calls), len(self._outcomes)
+        if calls >= GROUP or outcomes >= GROUP_ROWS:
+            too_much = calls >= MOST_GROUPS_WAITING * GROUP or outcomes >= MOST_GROUPS_WAITING * GROUP_ROWS
+            if too_much or not self._is_writing:
+                self._write()
         elif self._timer is None:
             self._set_timer(GROUP_S)
 

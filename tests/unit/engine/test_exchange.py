@@ -12,7 +12,7 @@ from headrace.domain.errors import WorldError
 from headrace.domain.outcome import Counts, RowOutcome, VerdictWord
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.ports import OutcomeRecord
-from headrace.engine.recorder import Recorder
+from headrace.engine.recorder import GROUP_ROWS, Recorder
 
 from .fakes import AtOnce, MemoryLog, PlainDestination, quickly, said
 from .sending import Sending, row
@@ -188,14 +188,14 @@ def test_the_loop_goes_on_while_a_group_is_written_until_too_much_would_be_lost(
     """A disk that takes 50 ms must not hold up the requests of these 50 ms; one that hangs must."""
     log, counts = SlowLog(), Counts()
     recorder = Recorder(log, counts)
-    for number in range(64):
+    for number in range(GROUP_ROWS):
         recorder.outcome(outcome(number))
     assert log.begun.wait(10)
-    for number in range(64, 64 + 511):
+    for number in range(GROUP_ROWS, 9 * GROUP_ROWS - 1):
         recorder.outcome(outcome(number))
     assert [] == log.outcomes
 
-    held_up = threading.Thread(target=recorder.outcome, args=(outcome(64 + 511),))
+    held_up = threading.Thread(target=recorder.outcome, args=(outcome(9 * GROUP_ROWS - 1),))
     held_up.start()
     held_up.join(0.05)
     assert held_up.is_alive()
@@ -204,7 +204,7 @@ def test_the_loop_goes_on_while_a_group_is_written_until_too_much_would_be_lost(
     recorder.flush()
     recorder.close()
 
-    assert [str(number) for number in range(64 + 512)] == [one.key for one in log.outcomes]
+    assert [str(number) for number in range(9 * GROUP_ROWS)] == [one.key for one in log.outcomes]
 
 
 def test_each_outcome_is_counted_once_and_the_unusable_not_again():
