@@ -39,9 +39,9 @@ class Transfers:
     async def perform(self, curl: Any) -> tuple[int, str]:
         """Does what the handle is set to. Returns libcurl's code, 0 for success, and its words for a failure."""
         done: asyncio.Future[tuple[int, str]] = self._loop.create_future()
+        self._multi.add_handle(curl)
         self._under_way[curl] = done
         try:
-            self._multi.add_handle(curl)
             return await done
         finally:
             if curl in self._under_way:  # cancelled: nobody waits for the answer

@@ -94,7 +94,10 @@ class _Transfer:
             curl.setopt(pycurl.POST, 1)
             curl.setopt(pycurl.READFUNCTION, self._give_body)
         elif not has_body:
-            curl.setopt(pycurl.HTTPGET, 1)
+            if method in ("GET", "DELETE"):
+                curl.setopt(pycurl.HTTPGET, 1)
+            else:
+                curl.setopt(pycurl.POSTFIELDS, b"")  # `Content-Length: 0`: some servers insist on it
             curl.setopt(pycurl.FRESH_CONNECT, method not in _REPEATABLE)
         curl.setopt(pycurl.CUSTOMREQUEST, method)
 

@@ -80,13 +80,13 @@ def test_a_request_leaves_as_it_is_with_the_credential_and_nothing_of_its_own(me
     assert 7 == len(came.headers)
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-def test_a_request_without_a_body_sends_none(method: str):
+@pytest.mark.parametrize(("method", "length"), [("GET", None), ("DELETE", None), ("POST", "0"), ("PUT", "0")])
+def test_a_request_without_a_body_sends_none_and_says_so_where_one_is_expected(method: str, length: str | None):
     ask(lambda url: Request(method, f"{url}/records/1", "rest"), wire=(wire := Wire()))
 
     (came,) = wire.came
     assert (method, b"") == (came.method, came.body)
-    assert came.header("content-type") is None
+    assert (length, None) == (came.header("content-length"), came.header("content-type"))
 
 
 @pytest.mark.parametrize("key", ["..", ".", "%2E%2E", "a%2Fb", "%20", "~", "%C3%A9"])
