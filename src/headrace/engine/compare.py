@@ -22,6 +22,8 @@ from headrace.engine.sqltext import bucket_of, literal
 
 DIGESTS_PAY_FROM = 200_000
 """Rows of the ledger from which a second look at the source costs less than the rows it saves."""
+WHOLE_PAYS_UP_TO = 50_000
+"""Rows of the ledger up to which whole rows cost less to read at once than a second look at the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class PlanOptions:
     keys: tuple[str, ...] | None = None
     reason: str | None = None
     digests_from: int = DIGESTS_PAY_FROM
+    whole_up_to: int = WHOLE_PAYS_UP_TO
 
 
 class Comparison:
@@ -75,7 +78,8 @@ class Comparison:
         key_kind = ledger.shape.key_type if ledger.shape else extractor.shape().key_type
         if extractor.shape().key_type == "VARCHAR":
             key_kind = "VARCHAR"
-        whole = ledger.rows == 0 or self._options.full_resync or baseline or self._mapping_is_new()
+        small = ledger.rows == 0 or ledger.rows <= self._options.whole_up_to
+        whole = small or self._options.full_resync or baseline or self._mapping_is_new()
         if extractor.pushes_down and not whole and self._extraction.match_is_key and not self.has_other_matches():
             self.shape = self._final(key_kind)
             self._stream(key_kind)

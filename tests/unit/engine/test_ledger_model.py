@@ -36,6 +36,7 @@ class Step:
     chosen: frozenset[int] | None
     folds: int
     digests: bool
+    whole: bool
 
 
 ROWS = st.lists(
@@ -67,6 +68,7 @@ STEPS = st.builds(
     chosen=st.sampled_from([None, None, None, frozenset({1, 2})]),
     folds=st.sampled_from([1, 1, 2]),
     digests=st.booleans(),
+    whole=st.booleans(),
 )
 
 
@@ -119,6 +121,7 @@ def go(world: World, oracle: Oracle, step: Step, *, speaks: bool, composite: boo
         recheck_skipped_after=timedelta(days=1),
         skip_code="code",
         digests_from=0 if step.digests else 10**9,
+        whole_up_to=10**9 if step.whole else 0,
     )
     expected = oracle.plan(
         told,
