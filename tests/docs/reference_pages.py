@@ -23,12 +23,13 @@ from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.destinations.vitally.connection import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
+from headrace.domain.json_values import MOST_DIGITS, MOST_LEVELS
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
 from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field, Mode, ObjectSpec, SyncTypeSpec
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
-from headrace.domain.templates.values import MOST_CHARACTERS, MOST_DIGITS, MOST_ITERATIONS, MOST_LEVELS, MOST_WORK
+from headrace.domain.templates.values import MOST_CHARACTERS, MOST_ITERATIONS, MOST_WORK
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
