@@ -342,14 +342,13 @@ _CONVERTS: dict[AsType, frozenset[ColumnType]] = {
 
 _OFFERS: dict[FieldType, AsType] = {
     FieldType.TEXT: "string",
-    FieldType.ID: "string",
     FieldType.NUMBER: "number",
     FieldType.BOOLEAN: "boolean",
     FieldType.DATETIME: "datetime",
     FieldType.OBJECT: "object",
-    FieldType.REFERENCE: "string",
-    FieldType.REFERENCES: "string",
 }
+_IDS = frozenset({FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES})
+_TEXTS = frozenset({ColumnType.TEXT, ColumnType.JSON})
 
 
 def fits(column: ColumnType, field: FieldType) -> bool:
@@ -365,8 +364,9 @@ def converts(column: ColumnType, to: AsType) -> bool:
 def offer(column: ColumnType, field: FieldType) -> AsType | None:
     """The `as` that could make the column fit the field without losing anything, or None."""
     found = _OFFERS.get(field)
-    if found == "string" and field is not FieldType.TEXT and column in _NUMBERS:
-        found = "integer"  # an id of 12.0 is 12, and 12.5 is none
+    if field in _IDS:
+        # An id of 12.0 is 12, and 12.5 is none; nobody means a day or a yes as an id.
+        found = "integer" if column in _NUMBERS else "string" if column in _TEXTS else None
     return found if found is not None and converts(column, found) else None
 
 

@@ -280,6 +280,8 @@ def test_a_conversion_is_offered_where_there_may_be_one():
     assert "string" == offer(T.INTEGER, FieldType.TEXT)
     assert "object" == offer(T.TEXT, FieldType.OBJECT)
     assert "integer" == offer(T.DECIMAL, FieldType.REFERENCE)
+    assert "string" == offer(T.JSON, FieldType.ID)
+    assert None is offer(T.DATE, FieldType.REFERENCE)
     assert None is offer(T.DATE, FieldType.NUMBER)
     assert None is offer(T.BINARY, FieldType.BOOLEAN)
     assert None is offer(T.INTEGER, FieldType.DATETIME)
