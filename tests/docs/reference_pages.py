@@ -23,8 +23,8 @@ from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.destinations.vitally.connection import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
-from headrace.domain.coerce import AS_TYPE, converts, fits, offer
 from headrace.domain.columns import ColumnType
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
 from headrace.domain.json_values import MOST_DIGITS, MOST_LEVELS
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
 from headrace.domain.spec import (

@@ -12,20 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import (
-    AS_TYPE,
-    Mismatch,
-    check_field,
-    conversion,
-    converts,
-    fits,
-    jsonable,
-    offer,
-    read_datetime,
-)
+from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, read_datetime
 from headrace.domain.columns import Columns, ColumnType, column_named
 from headrace.domain.config import Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
 
 

@@ -16,6 +16,7 @@ from headrace.domain.config import (
     sync_id,
 )
 from headrace.domain.errors import ConfigurationError, Finding, UserError
+from headrace.domain.lint import near
 from headrace.domain.spec import ObjectSpec
 from headrace.engine.run import Job, Paths, RunOptions
 from headrace.service.catalog import CatalogService
@@ -73,21 +74,27 @@ class Assembly:
             model=model,
             source=self.source(model.source),
             destination=self.destination(sync.destination, sync),
-            target=self._target(name, sync),
+            target=self.target(name, sync),
             paths=self.paths(sync_id(name, sync)),
             workspace_name=self._catalog.workspace_name(),
             memory_limit_mb=self._memory_limit_mb - self._memory_limit_mb // SOURCE_SHARE,
             options=options,
         )
 
-    def _target(self, name: str, sync: SyncConfig) -> ObjectSpec:
+    def target(self, name: str, sync: SyncConfig) -> ObjectSpec:
+        """The kind of record that the sync's rows become. Raises ConfigurationError where there is none such."""
         config: DestinationConfig = self._catalog.get("destination", sync.destination)
-        sync_type = destination_kind(config.type).SPEC.sync_type(sync.type)
+        spec = destination_kind(config.type).SPEC
+        sync_type = spec.sync_type(sync.type)
         target = sync_type.object(sync.object or "") if sync_type else None
         if target is None:
             message = (
                 f'Sync "{name}" is of type {sync.type} with object {sync.object}, which {config.type} does not have.'
             )
+            if sync_type is None:
+                message += near(sync.type, [one.name for one in spec.sync_types])
+            else:
+                message += near(sync.object or "", [one.name for one in sync_type.objects])
             raise ConfigurationError([Finding("unknown_value", message, f"syncs.{name}.type")])
         return target
 
@@ -104,7 +111,7 @@ class Assembly:
     def rank(self, name: str) -> int:
         """Where the sync stands in the order parents before children."""
         sync: SyncConfig = self._catalog.get("sync", name)
-        return self._target(name, sync).rank
+        return self.target(name, sync).rank
 
 
 def opened_source(

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.domain.coerce import AS_TYPE, Mismatch, check_field, converts, fits, id_text, offer, show_value
+from headrace.domain.coerce import Mismatch, check_field, id_text, show_value
 from headrace.domain.columns import ColumnType
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
 from headrace.domain.rules import AsType
 from headrace.domain.spec import FieldType
 

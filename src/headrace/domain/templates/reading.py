@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, conversion, natural, offer, read_document
+from headrace.domain.coerce import Mismatch, conversion, natural, read_document
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.errors import Bug
+from headrace.domain.fitting import offer
 from headrace.domain.json_values import TooDeep, read_sendable
 from headrace.domain.spec import FieldType
 from headrace.domain.templates.template import Template, nested, read_template
