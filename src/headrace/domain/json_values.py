@@ -48,8 +48,14 @@ def read_json(text: str) -> Any:
 
 def read_sendable(text: str) -> Any:
     """JSON text as orjson writes it again without loss. Raises ValueError, among them TooDeep and NotFinite."""
-    found = read_json(text)
-    return sendable(found) if _LONG_NUMBER.search(text.encode()) else found
+    if _LONG_NUMBER.search(document := text.encode()):
+        return sendable(read_json(text))
+    try:
+        found = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return sendable(_read_slowly(text))
+    _check_levels(text, found)
+    return found
 
 
 def sendable(value: Any) -> Any:

@@ -115,7 +115,9 @@ class Mapping:
                 for mismatch in each_mismatch(refused):
                     path = ".".join((spec.name, *mismatch.path))
                     faults.append(RowFault(mismatch.code, f'Field "{path}": {mismatch}.', path))
-                continue
+                if isinstance(refused, Mismatch) or spec.refers_to is not None:
+                    continue
+                value = refused.rest  # for a row of the ledger: what else the object held is still to be cleared
             if spec.inside:
                 # A new object: the one that is there may be a constant that every row shares.
                 values[spec.inside] = {**(values.get(spec.inside) or {}), spec.name: value}

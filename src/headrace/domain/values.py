@@ -35,10 +35,14 @@ SKIP = _Skip()
 
 
 class Mismatches(Exception):
-    """Values inside one object or list that do not fit, each with its path."""
+    """Values inside one object or list that do not fit, each with its path.
 
-    def __init__(self, found: Sequence[Mismatch]) -> None:
+    `rest` is the object or list all the same, with null where a value did not fit.
+    """
+
+    def __init__(self, found: Sequence[Mismatch], rest: Any) -> None:
         self.found = tuple(found)
+        self.rest = rest
         super().__init__("; ".join(map(str, found)))
 
 
@@ -158,12 +162,13 @@ class RuleCompiler:
                     value = compute(row)
                 except (Mismatch, Mismatches) as fault:
                     refused += _below(key, fault)
+                    built[key] = _rest_of(fault)
                     continue
                 if value is None and skips:
                     continue
                 built[key] = value
             if refused:
-                raise Mismatches(refused)
+                raise Mismatches(refused, built)
             return built
 
         return build
@@ -180,15 +185,20 @@ class RuleCompiler:
                     value = compute(row)
                 except (Mismatch, Mismatches) as fault:
                     refused += _below(place, fault)
+                    built.append(_rest_of(fault))
                     continue
                 if value is None and skips:
                     continue
                 built.append(value)
             if refused:
-                raise Mismatches(refused)
+                raise Mismatches(refused, built)
             return built
 
         return build
+
+
+def _rest_of(refused: Mismatch | Mismatches) -> Any:
+    return refused.rest if isinstance(refused, Mismatches) else None
 
 
 def _below(key: str, refused: Mismatch | Mismatches) -> Iterator[Mismatch]:

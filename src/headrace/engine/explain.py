@@ -108,7 +108,7 @@ def _sample(row: PlannedRow, mapping: Mapping) -> Sample:
     fields = [
         FieldChange(name, before, after)
         for name, before, after in zip(names, old, new, strict=True)
-        if shows_all or before != after
+        if shows_all or _differs(before, after)
     ]
     fault = row.fault
     if fault is None and row.values is not None:
@@ -117,6 +117,11 @@ def _sample(row: PlannedRow, mapping: Mapping) -> Sample:
         except RowRefused as refused:
             fault = RowFault(refused.faults[0].code, str(refused), refused.faults[0].field)
     return Sample(row.key, row.change, row.reason, tuple(fields), fault)
+
+
+def _differs(before: Any, after: Any) -> bool:
+    both_nan = before != before and after != after  # NaN alone is not itself
+    return bool(before != after) and not both_nan
 
 
 def requests_for(

@@ -62,6 +62,16 @@ def test_the_workspace_may_be_named_after_the_command(delivered):
     assert 0 == delivered.headrace("syncs", "--workspace", ".headrace").code
 
 
+def test_bytes_are_shown_as_they_would_be_sent(project):
+    project.declare(replace=("table: accounts", "sql: \"select *, x'00ff' as photo from accounts\""))
+    assert 0 == project.headrace("apply", project.yaml).code
+
+    plain, told = project.headrace("preview", "accounts"), project.headrace("preview", "accounts", "--json").json
+
+    assert "AP8=" in plain.out
+    assert "AP8=" == told["rows"][0][3]
+
+
 def test_what_is_not_mapped_yet_is_suggested(applied):
     """The names and types are known; nobody should have to type them."""
     applied.declare(

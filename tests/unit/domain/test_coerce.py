@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -210,6 +212,25 @@ def test_a_decimal_arrives_exactly_as_it_was(value: Decimal):
 @given(st.integers(-(10**38) + 1, 10**38 - 1))
 def test_a_whole_number_arrives_exactly_as_it_was(value: int):
     assert value == int(told({}, T.INTEGER, Decimal(value))) == int(told({"as": "integer"}, T.TEXT, str(value)))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-(10**30), 10**30, places=25),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=8,
+    )
+)
+def test_a_document_arrives_exactly_as_it_was(value: Any):
+    """A JSON column is a customer's; none of its numbers may be rounded on the way through."""
+    text = json.dumps(value, default=lambda number: {"$": str(number)})
+    text = re.sub(r'\{"\$": "([^"]*)"\}', r"\1", text)
+
+    assert exactly(text) == exactly(told({}, T.JSON, text))
+
+
+def exactly(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal)
 
 
 @given(st.text() | st.integers() | st.floats() | st.binary() | st.booleans(), st.sampled_from(["integer", "number"]))

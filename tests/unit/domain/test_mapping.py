@@ -375,9 +375,12 @@ def test_the_mapping_tells_what_it_reads_and_what_names_parents():
 
 def test_a_row_of_the_ledger_is_read_even_where_it_no_longer_fits():
     """What is to be cleared was sent under an older mapping: a fault of it must not keep the record for ever."""
-    mapping = mapping_of(account(traits={"object": {"n": {"column": "plan", "as": "integer"}}}), COLUMNS)
+    rules = {"n": {"column": "plan", "as": "integer"}, "deep": {"object": {"m": {"column": "plan"}}}}
+    mapping = mapping_of(account(traits={"object": rules}), COLUMNS)
 
-    assert {"name": "Acme"} == mapping.last_record(["a1", "not a number"], "a1").values
+    sent = mapping.last_record(["a1", "not a number"], "a1").values
+
+    assert {"name": "Acme", "traits": {"n": None, "deep": {"m": "not a number"}}} == sent
 
 
 def test_a_column_that_lint_should_have_missed_is_a_bug():
