@@ -71,14 +71,14 @@ MEANINGS = {
     "SyncConfig.model": "Name of a model.",
     "SyncConfig.destination": "Name of a destination.",
     "SyncConfig.type": "How rows are delivered: a sync type of the destination.",
-    "SyncConfig.object": "The kind of record that rows become. Required.",
-    "SyncConfig.mode": "What may happen to a record: upsert, update or insert. Required.",
-    "SyncConfig.match": "By what a row finds its record. Required.",
-    "SyncConfig.fields": "Field of the object -> rule. At least one.",
-    "SyncConfig.traits": "For sync types that this release does not have yet.",
-    "SyncConfig.event": "For sync types that this release does not have yet.",
-    "SyncConfig.timestamp": "For sync types that this release does not have yet.",
-    "SyncConfig.properties": "For sync types that this release does not have yet.",
+    "SyncConfig.object": "The kind of record that rows become. Left out where the sync type has one only (events).",
+    "SyncConfig.mode": "What may happen to a record: upsert, update or insert. Left out where there is one way only.",
+    "SyncConfig.match": "By what a row finds its record. Left out for events, which the primary key tells apart.",
+    "SyncConfig.fields": "Field of the object -> rule.",
+    "SyncConfig.traits": "Trait -> rule, for analytics objects. (REST objects have them under `fields`.)",
+    "SyncConfig.event": "The name of the event, for events: a column, or the same for all.",
+    "SyncConfig.timestamp": "When the event happened, for events.",
+    "SyncConfig.properties": "Property -> rule, for events.",
     "SyncConfig.removed": "What happens to the record of a row that left the model.",
     "SyncConfig.guard": "How many removals may be made unasked.",
     "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
@@ -571,33 +571,48 @@ def _sync_type(sync_type: SyncTypeSpec) -> Iterator[str]:
     yield from (f"## {sync_type.title}: `type: {sync_type.name}`", "")
     yield from (f"{sync_type.help} It needs `{sync_type.secret}`.", "")
     for target in sync_type.objects:
-        yield from _object(target)
+        yield from _object(target, alone=len(sync_type.objects) == 1)
 
 
-def _object(target: ObjectSpec) -> Iterator[str]:
-    yield from (f"### {target.title}: `object: {target.name}`", "", target.help, "")
-    yield f"Modes: {_words(mode.value for mode in Mode if mode in target.modes)}."
+def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
+    written = "" if alone else f": `object: {target.name}`"
+    yield from (f"### {target.title}{written}", "", target.help, "")
+    if alone:
+        yield "There is one object only: leave `object` out."
+    if len(target.modes) == 1:
+        yield "There is one way only: leave `mode` out."
+    else:
+        yield f"Modes: {_words(mode.value for mode in Mode if mode in target.modes)}."
+    if not target.matchings:
+        yield "The primary key tells them apart: leave `match` out."
     yield f"Removed rows: {_words(rule for rule in REMOVED_HELP if rule in target.removed_rules)}."
     yield ""
     matchings = (
         (code(one.field), _words(mode.value for mode in Mode if mode in one.modes), one.help)
         for one in target.matchings
     )
-    yield from table(("match on", "modes", "meaning"), matchings)
+    if target.matchings:
+        yield from table(("match on", "modes", "meaning"), matchings)
     yield from table(
         ("field", "type", "meaning", "notes"),
-        ((code(one.name), one.type.value, one.help, _notes(one)) for one in target.fields),
+        ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields),
     )
     for rule in target.requirements:
-        which = f"Matching on {_words(sorted(rule.matches))}: at least one of {_words(rule.any_of)}"
+        known = [one.field for one in target.matchings if rule.holds_for(one.field)]
+        which = f"Matching on {_words(known)}: at" if known else "At"
+        which += f" least one of {_words(rule.any_of)}"
         yield f"- {which} must be mapped and not null ([{rule.code}](codes.md#{rule.code}))."
     if target.requirements:
         yield ""
 
 
-def _notes(field: Field) -> str:
+def _notes(field: Field, target: ObjectSpec) -> str:
     said = []
-    if field.required_for:
+    if field.section:
+        said.append(f"A section of its own: `{field.name}:` beside `fields:`.")
+    if field.required_for == target.modes:
+        said.append("Required.")
+    elif field.required_for:
         said.append(f"Required for {_words(mode.value for mode in Mode if mode in field.required_for)}.")
     if field.refers_to:
         said.append(f"An id of {field.refers_to}s.")
@@ -605,7 +620,7 @@ def _notes(field: Field) -> str:
         said.append("Sent when the record is created, never when it is updated.")
     if field.inside:
         said.append(f"Travels inside `{field.inside}`.")
-    if field.clearable:
+    if field.clearable and "clear" in target.removed_rules:
         said.append("Set to null by `removed: clear`.")
     return " ".join(said)
 

@@ -67,10 +67,11 @@ def test_chinook_from_its_warehouse_into_vitally(chinook: Project, vitally: Emul
 
     first = reports(chinook, "--all")
 
-    assert ["representatives", "accounts", "customers"] == list(first), "parents before children"
+    assert ["representatives", "accounts", "customers", "purchases"] == list(first), "parents before children"
     assert {"succeeded"} == {one["status"] for one in first.values()}
-    assert [3, 59, 59] == [one["delivered"] for one in first.values()]
-    made = [one for one in vitally.journal if one.method == "POST"]
+    assert [3, 59, 59, 412] == [one["delivered"] for one in first.values()]
+    assert 5 == first["purchases"]["requests"], "a hundred events a request"
+    made = [one for one in vitally.journal if one.method == "POST" and one.path.startswith("/resources/")]
     assert 121 == len(made), "one creation a record"
     state = vitally.state
     users = state.by_external_id("users")
@@ -95,14 +96,45 @@ def test_chinook_from_its_warehouse_into_vitally(chinook: Project, vitally: Emul
 
     before = chinook.sent()
     second = reports(chinook, "--all")
-    assert [0, 0, 0] == [one["requests"] for one in second.values()]
+    assert [0, 0, 0, 0] == [one["requests"] for one in second.values()]
     assert before == chinook.sent()
 
     change(chinook, "UPDATE Customer SET Phone = '+1 555 0100' WHERE CustomerId IN (2, 4, 5)")
     third = reports(chinook, "--all")
-    assert [0, 0, 3] == [one["requests"] for one in third.values()], "parents come from the cache"
+    assert [0, 0, 3, 0] == [one["requests"] for one in third.values()], "parents come from the cache"
     assert 3 == chinook.sent() - before
     assert {"+1 555 0100"} == {vitally.state.by_external_id("users")[one]["traits"]["phone"] for one in ("2", "4", "5")}
+
+
+@pytest.mark.slow
+def test_invoices_are_events_with_properties_and_each_is_sent_once(chinook: Project, vitally: Emulator):
+    assert 0 == chinook.headrace("apply", "headrace.yaml").code
+    reports(chinook, "--all")
+
+    events = {one["messageId"]: one for one in vitally.state.events}
+
+    assert 412 == len(events) == len(vitally.state.events)
+    (total,) = ask(chinook, "SELECT round(sum(Total), 2) FROM Invoice")[0]
+    assert total == round(sum(one["properties"]["total"] for one in events.values()), 2)
+    (leonie,) = [one for one in events.values() if one["userId"] == "2" and one["timestamp"].startswith("2021-01-01")]
+    assert ("Purchase", "customer-2") == (leonie["event"], leonie["accountId"])
+    assert {
+        "total": 1.98,
+        "tracks": 2,
+        "artists": ["Accept"],
+        "summary": "2 tracks to Stuttgart, GERMANY",
+        "delivered_to": {"city": "Stuttgart", "country": "Germany"},
+    } == leonie["properties"]
+
+    change(chinook, "UPDATE Invoice SET Total = 99 WHERE InvoiceId = 1")
+    change(chinook, "DELETE FROM Invoice WHERE InvoiceId = 2")
+    change(
+        chinook,
+        "INSERT INTO Invoice (InvoiceId, CustomerId, InvoiceDate, Total) VALUES (9001, 2, '2025-12-31 00:00:00', 1.98)",
+    )
+    again = reports(chinook, "purchases")["purchases"]
+    assert (1, 1, 411) == (again["requests"], again["delivered"], again["unchanged"])
+    assert 413 == len(vitally.state.events)
 
 
 @pytest.mark.slow

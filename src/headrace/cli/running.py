@@ -20,7 +20,7 @@ from headrace.domain.outcome import Counts, RunStatus
 
 if TYPE_CHECKING:
     from headrace.app import App
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
     from headrace.service.runs import RunReport
 
 Answer = TypeVar("Answer")
@@ -61,7 +61,7 @@ def run(
     json: Json = False,
 ) -> int:
     """Run syncs to their end: only what changed is sent."""
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
 
     if all_ == bool(syncs):
         raise UserError("Name the syncs to run, or say --all.", code="usage")
@@ -82,7 +82,7 @@ def approve(
     run_id: Annotated[int, typer.Argument(metavar="RUN", help="Number of a held run.")], json: Json = False
 ) -> int:
     """Approve what the guard held back, and run that sync now."""
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
 
     with opened() as app:
         held = app.runs.approve(run_id)
@@ -121,14 +121,8 @@ def split_keys(given: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def ask_first(app: App, names: Sequence[str], options: RunOptions) -> None:
     """Says in numbers what would happen and asks. Raises UserError `needs_yes` where nobody can answer."""
-    latest = {one.sync: one.counts.rows for one in app.workspace.runs.latest().values()}
     for name in names:
-        rows = f"all {latest[name]:,} rows (as of its last run)" if name in latest else "every row"
-        if options.full_resync:
-            what = f"{name}: {rows} will be sent again, changed or not."
-        else:
-            what = f"{name}: {rows} will count as delivered as they are; nothing is sent."
-        complain(what)
+        complain(app.runs.consequence(name, options))
     if not can_ask():
         raise UserError("Nobody is here to be asked. Say --yes to go on.", code="needs_yes")
     if not typer.confirm("Go on?", err=True):

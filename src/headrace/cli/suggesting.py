@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli.console import say, say_json
 from headrace.cli.session import Json, opened
 from headrace.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from headrace.domain.suggest import Suggestion
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +31,8 @@ def suggest(
     with opened() as app:
         if destination is None and type_ is None and object_ is None:
             found = app.suggestions.for_sync(name)
-        elif destination is None or type_ is None or object_ is None:
-            message = "A new sync needs all three: --destination, --type and --object. Without them NAME is a sync."
+        elif destination is None or type_ is None:
+            message = "A new sync needs --destination and --type. Without them the name is that of a sync."
             raise UserError(message, code="usage")
         else:
             found = app.suggestions.for_model(name, destination, type_, object_)
@@ -39,7 +42,7 @@ def suggest(
     sync, told = found.sync, found.suggestions
     lines = [
         {
-            "path": ".".join(("fields", one.place[0], *(f"object.{key}" for key in one.place[1:]))),
+            "path": _path_of(one),
             "rule": {"column": one.column, **({"as": one.as_} if one.as_ else {})},
             "confidence": one.confidence,
             "required": one.required,
@@ -52,3 +55,10 @@ def suggest(
     head |= {"type": sync.type, "object": sync.object, "mode": sync.mode, "match": match}
     left_out = [{"column": one.column, "why": one.why} for one in told.left_out]
     say_json(head | {"suggestions": lines, "missing": told.missing, "left_out": left_out, "yaml": as_yaml(found)})
+
+
+def _path_of(one: Suggestion) -> str:
+    """Where the line stands under the sync, as findings write it."""
+    if one.section:
+        return ".".join(one.place)
+    return ".".join(("fields", one.place[0], *(f"object.{key}" for key in one.place[1:])))

@@ -88,7 +88,7 @@ def plan(
 ) -> None:
     """Dry run: what a run would do now, with samples and exact requests. Nothing is sent."""
     from headrace.cli.running import split_keys
-    from headrace.engine.run import RunOptions
+    from headrace.engine.job import RunOptions
 
     options = RunOptions(full_resync=full_resync, keys=split_keys(keys))
     with opened() as app:
@@ -135,15 +135,19 @@ def _say_sample(sample: Sample) -> None:
 
 def _say_request(one: ExactRequest) -> None:
     note = f"  ({clean(one.note)})" if one.note else ""
-    say(f"\n{one.request.method} {clean(one.request.url)}   for {clean(one.key)}{note}")
+    say(f"\n{one.request.method} {clean(one.request.url)}   for {_keys(one)}{note}")
     if one.request.body is not None:
         say(pretty(one.request.body))
+
+
+def _keys(one: ExactRequest) -> str:
+    return clean(one.keys[0]) if len(one.keys) == 1 else count(len(one.keys), "row")
 
 
 def _plan_document(sync: str, found: Explanation) -> dict[str, Any]:
     requests = [
         {
-            "key": one.key,
+            "keys": one.keys,
             "method": one.request.method,
             "url": one.request.url,
             "headers": dict(one.request.headers),

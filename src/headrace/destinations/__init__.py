@@ -63,12 +63,26 @@ class Known:
         return replace(self, **changes)
 
 
+class Origin(NamedTuple):
+    """Where messages come from: no other workspace and no other sync makes the same ids."""
+
+    workspace: str
+    sync_id: str
+
+
 class Task(NamedTuple):
-    """One operation on one record. `record` is None for removals."""
+    """One operation on one record. `record` is None for removals.
+
+    `before` is the record as it was last acknowledged, where the destination asks for it (`Batching.reads_before`).
+    `generation` and `row_hash` tell one change of a row from every other: see `domain.message_id`.
+    """
 
     operation: Operation
     record: Record | None
     key: str
+    before: Record | None = None
+    generation: int = 0
+    row_hash: int = 0
 
 
 # What a destination wants next ------------------------------------------------------------------------------------
@@ -131,6 +145,44 @@ Verdict = Settled | Learned | Retry | Stop
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Every row that the request carried is acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request was refused for what it carries: one row of it may be to blame, or all. `words` are theirs."""
+
+    status: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The request was refused for its size."""
+
+    words: str
+
+
+BatchVerdict = Accepted | Refused | TooLarge | Retry | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How much one request of a destination that delivers in batches may carry.
+
+    `most_bytes` is of the body, `frame` and `gap` the bytes that stand around and between its messages.
+    """
+
+    most_messages: int
+    most_bytes: int
+    frame: int = 2
+    gap: int = 1
+    reads_before: bool = False
+    """Whether it makes messages from what a row was, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A record as a listing shows it: its own id, our external id, and other values it may be matched by."""
 
@@ -156,10 +208,30 @@ class Probe:
     note: str = ""
 
 
-class Destination(Protocol):
-    """One configured destination and one sync's choices of it."""
+class Connected(Protocol):
+    """What every configured destination has: a declaration, credentials with their limits, a connection test."""
 
     spec: DestinationSpec
+    api: str
+    """The API that rows are delivered through; its limits and credential are the sync's."""
+
+    def limits(self, api: str) -> Limits: ...
+
+    def authorize(self, api: str) -> Mapping[str, str]:
+        """The headers of the credential. Called by the transport alone, at the last moment."""
+        ...
+
+    def probes(self) -> Sequence[Probe]: ...
+
+    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
+        """(`fine` | `refused` | `unreachable` | `failed`, one sentence)."""
+        ...
+
+
+class RecordDestination(Connected, Protocol):
+    """A destination that takes one record a request and answers for it: look-ups, parents, modes, removals."""
+
+    batching: None
 
     def next_step(self, task: Task, known: Known) -> Step:
         """What to do next for this task, given what is known. Same arguments, same answer."""
@@ -183,17 +255,26 @@ class Destination(Protocol):
 
     def read_page(self, request: Request, answer: Response | NoResponse) -> Page | Retry | Stop: ...
 
-    def limits(self, api: str) -> Limits: ...
 
-    def authorize(self, api: str) -> Mapping[str, str]:
-        """The headers of the credential. Called by the transport alone, at the last moment."""
+class BatchDestination(Connected, Protocol):
+    """A destination that takes the messages of many rows in one request, and answers for all of them at once."""
+
+    batching: Batching
+
+    def messages(self, task: Task) -> Sequence[bytes]:
+        """The messages of one row, encoded; at least one. Same arguments, same bytes: a retry repeats them."""
         ...
 
-    def probes(self) -> Sequence[Probe]: ...
-
-    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
-        """(`fine` | `refused` | `unreachable` | `failed`, one sentence)."""
+    def batch(self, messages: Sequence[bytes]) -> Request:
+        """The request that carries these messages, in this order."""
         ...
+
+    def judge_batch(self, request: Request, answer: Response | NoResponse) -> BatchVerdict:
+        """What the answer means for everything that the request carried."""
+        ...
+
+
+Destination = RecordDestination | BatchDestination
 
 
 # The list ---------------------------------------------------------------------------------------------------------
@@ -205,7 +286,7 @@ class DestinationKind(Protocol):
     SPEC: DestinationSpec
 
     def open_destination(
-        self, settings: Mapping[str, Any], secrets: Mapping[str, str], sync: SyncConfig | None
+        self, settings: Mapping[str, Any], secrets: Mapping[str, str], sync: SyncConfig | None, origin: Origin
     ) -> Destination:
         """`settings` as configured, `secrets` resolved; `sync` None where only the connection is wanted."""
         ...

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from headrace.domain.rules import Rule
+from headrace.domain.rules import KINDS, ObjectRule, Rule
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _SPAN = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
@@ -207,6 +207,20 @@ Schedule = Annotated[
 ]
 
 
+def _kind_of_section(raw: Any) -> str:
+    if not isinstance(raw, Mapping):
+        return "rule"
+    is_rule = any(name in KINDS and not isinstance(value, Mapping | BaseModel) for name, value in raw.items())
+    return "rule" if is_rule else "rules"
+
+
+Section = Annotated[
+    Annotated[dict[str, Rule], Tag("rules")] | Annotated[Rule, Tag("rule")],
+    Discriminator(_kind_of_section),
+]
+"""Name -> rule, or one rule that makes the whole object: `{column: properties, as: object}`."""
+
+
 class SyncConfig(_Strict):
     """A model's rows, delivered to one kind of record of a destination."""
 
@@ -218,15 +232,36 @@ class SyncConfig(_Strict):
     mode: str | None = None
     match: MatchConfig | None = None
     fields: dict[str, Rule] = Field(default_factory=dict)
-    traits: dict[str, Rule] | None = None
+    traits: Section | None = None
     event: Rule | None = None
     timestamp: Rule | None = None
-    properties: dict[str, Rule] | None = None
+    properties: Section | None = None
     parents: Literal["exact", "add"] = Field(default="exact", description="Send the mapped parents, or add them.")
     removed: Literal["ignore", "clear", "delete"] = "ignore"
     guard: Guard = Guard()
     recheck_skipped_after: Span = timedelta(hours=24)
     schedule: Schedule | None = None
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """Field of the object -> rule, those of the sections beside `fields` included."""
+        sections: dict[str, Rule | None] = {
+            "event": self.event,
+            "timestamp": self.timestamp,
+            "traits": _as_rule(self.traits),
+            "properties": _as_rule(self.properties),
+        }
+        return self.fields | {name: rule for name, rule in sections.items() if rule is not None}
+
+
+def _as_rule(section: dict[str, Rule] | Rule | None) -> Rule | None:
+    if isinstance(section, dict):
+        return ObjectRule(object=section) if section else None
+    return section
+
+
+SECTIONS = ("event", "timestamp", "traits", "properties")
+"""The sections of a sync that hold rules, beside `fields`."""
 
 
 class WorkspaceConfig(_Strict):

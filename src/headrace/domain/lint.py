@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, read_datetime
 from headrace.domain.columns import Columns, ColumnType, column_named
-from headrace.domain.config import Cron, ModelConfig, SyncConfig
+from headrace.domain.config import SECTIONS, Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
 from headrace.domain.fitting import AS_TYPE, converts, fits, offer
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
@@ -47,7 +47,7 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
         message = f'{spec.title} has no sync type "{sync.type}".{near(sync.type, known)}'
         yield Finding("unknown_value", message, f"{path}.type")
         return
-    target = sync_type.object(sync.object) if sync.object else None
+    target = sync_type.object(sync.object)
     if target is None:
         known = [one.name for one in sync_type.objects]
         said = f'has no object "{sync.object}"' if sync.object else "needs an object"
@@ -55,7 +55,7 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
         yield Finding("unknown_value" if sync.object else "field_required", message, f"{path}.object")
         return
     yield from _lint_choices(path, sync, target)
-    yield from _lint_sections(path, sync, sync_type)
+    yield from _lint_sections(path, sync, sync_type, target)
     yield from _lint_fields(path, sync, target, columns)
     yield from _lint_required(path, sync, target)
 
@@ -63,23 +63,29 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
 def _lint_choices(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
     """Mode, match, removed rule, parents, schedule."""
     modes = sorted(target.modes)
-    if sync.mode is None:
+    if sync.mode is None and len(modes) > 1:
         yield Finding("field_required", f"A mode is required: {', '.join(modes)}.", f"{path}.mode")
-    elif sync.mode not in target.modes:
-        message = f'There is no mode "{sync.mode}".{near(sync.mode, modes)}'
+    elif sync.mode is not None and sync.mode not in target.modes:
+        said = f'There is no mode "{sync.mode}"' if sync.mode not in set(Mode) else f'"{sync.mode}" is no mode here'
+        message = f"{said}.{near(sync.mode, modes)}"
+        message += f" {target.title} have one way only: leave mode out." if len(modes) == 1 else ""
         yield Finding("unknown_value", message, f"{path}.mode")
-    if sync.match is None:
+    if not target.matchings:
+        if sync.match is not None:
+            message = f"{target.title} are told apart by the model's primary key alone. Take match out."
+            yield Finding("unknown_key", message, f"{path}.match")
+    elif sync.match is None:
         message = "A match is required: {column: ..., field: ...}."
         yield Finding("field_required", message, f"{path}.match")
     elif (matching := target.matching(sync.match.field)) is None:
         known = [one.field for one in target.matchings]
         message = f'{target.title} can\'t be matched on "{sync.match.field}".{near(sync.match.field, known)}'
         yield Finding("unknown_value", message, f"{path}.match.field")
-    elif sync.mode in target.modes and sync.mode not in matching.modes:
+    elif (mode := _mode_of(sync, target)) is not None and mode not in matching.modes:
         message = f'Matching on "{matching.field}" works in mode {" or ".join(sorted(matching.modes))} only.'
         yield Finding("mode_not_allowed", message, f"{path}.match.field")
     if sync.removed not in target.removed_rules:
-        message = f"Removed rows of {target.title} can't be answered with {sync.removed}: "
+        message = f"Removed rows of {target.title} can't be answered with {sync.removed}, only with "
         message += f"{' or '.join(sorted(target.removed_rules))}."
         yield Finding("unknown_value", message, f"{path}.removed")
     if isinstance(sync.schedule, Cron) and not _is_zone(sync.schedule.timezone):
@@ -87,11 +93,12 @@ def _lint_choices(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[F
         yield Finding("unknown_value", message, f"{path}.schedule.timezone")
 
 
-def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec) -> Iterator[Finding]:
+def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec, target: ObjectSpec) -> Iterator[Finding]:
     """Sections that belong to other sync types."""
-    for section in ("event", "timestamp", "properties", "traits"):
-        if getattr(sync, section) is not None:
-            hint = " Write traits under fields." if section == "traits" else ""
+    for section in SECTIONS:
+        spec = target.field(section)
+        if getattr(sync, section) is not None and not (spec and spec.section):
+            hint = f" Write {section} under fields." if spec else ""
             message = f'The section "{section}" does not belong to sync type {sync_type.name}.{hint}'
             yield Finding("unknown_key", message, f"{path}.{section}")
 
@@ -99,11 +106,19 @@ def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec) -> Iter
 def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Columns | None) -> Iterator[Finding]:
     if sync.match and columns is not None:
         yield from _lint_match_column(f"{path}.match.column", sync, columns)
-    if not sync.fields:
+    if not sync.rules:
         yield Finding("field_required", "No field is mapped.", f"{path}.fields")
-    for name, rule in sync.fields.items():
-        here = f"{path}.fields.{name}"
+    for name, rule in sync.rules.items():
         spec = target.field(name)
+        here = f"{path}.fields.{name}"
+        if spec is not None and spec.section:
+            if name in sync.fields:
+                message = f'"{name}" is a section of its own. Write it beside fields, not under it.'
+                yield Finding("unknown_key", message, here)
+                continue
+            here = f"{path}.{name}"
+        elif name not in sync.fields:
+            continue  # a section of another sync type, said already
         if sync.match and name == sync.match.field and name in ("externalId", "id"):
             message = f'"{name}" is what the sync matches on; it is sent by itself. Take it out of fields.'
             yield Finding("field_twice", message, here)
@@ -113,6 +128,9 @@ def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Colum
             if target.field("traits") is not None:
                 message += " A value of your own belongs inside traits."
             yield Finding("unknown_field", message, here)
+        elif spec.section and isinstance(rule, r.ObjectRule) and isinstance(getattr(sync, name), dict):
+            for key, inner in rule.object.items():
+                yield from _lint_rule(f"{here}.{key}", inner, FieldType.ANY, columns, None)
         else:
             yield from _lint_rule(here, rule, spec.type, columns, spec)
 
@@ -134,6 +152,9 @@ def _lint_rule(
     """One rule, and the rules inside it. `spec` is None inside an object, where every type is its own."""
     if rule.by is not None and (spec is None or spec.refers_to is None):
         yield Finding("unknown_key", '"by" belongs to references to other records only.', f"{path}.by")
+    elif rule.by is not None and spec is not None and rule.by not in spec.by:
+        message = f'"{spec.name}" takes ids by {" or ".join(sorted(spec.by))} here. Leave "by" out.'
+        yield Finding("unknown_value", message, f"{path}.by")
     if rule.as_ is not None and isinstance(rule, r.ObjectRule | r.ArrayRule):
         message = '"as" converts one value; write it on the rules inside.'
         yield Finding("unknown_key", message, f"{path}.as")
@@ -257,15 +278,25 @@ def _lint_constant(path: str, said: str, value: Any, rule: r.Rule, wanted: Field
 
 def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
     """Fields that this mode and match need and nobody mapped: all of them, each with the destination's own words."""
-    mapped = set(sync.fields)
+    mapped = set(sync.rules)
     matched = sync.match.field if sync.match else None
-    if sync.mode in target.modes:
-        for spec in target.fields:
-            if Mode(sync.mode) in spec.required_for and spec.name not in mapped and spec.name != matched:
-                yield Finding("field_required", f'Required field: "{spec.name}".', f"{path}.fields.{spec.name}")
+    mode = _mode_of(sync, target)
+    for spec in target.fields:
+        if mode is not None and mode in spec.required_for and spec.name not in mapped and spec.name != matched:
+            here = f"{path}.{spec.name}" if spec.section else f"{path}.fields.{spec.name}"
+            yield Finding("field_required", f'Required field: "{spec.name}".', here)
     for rule in target.requirements:
-        if matched in rule.matches and not mapped.intersection(rule.any_of):
+        if rule.holds_for(matched) and not mapped.intersection(rule.any_of):
             yield Finding(rule.code, rule.message, f"{path}.fields.{rule.any_of[0]}")
+
+
+def _mode_of(sync: SyncConfig, target: ObjectSpec) -> Mode | None:
+    """The sync's mode; None where it has none that the object knows."""
+    try:
+        mode = target.mode(sync.mode)
+    except ValueError:
+        return None
+    return mode if mode in target.modes else None
 
 
 def _column_missing(path: str, name: str, columns: Columns) -> Finding:

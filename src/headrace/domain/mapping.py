@@ -22,7 +22,7 @@ from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import SyncConfig
 from headrace.domain.errors import Bug
 from headrace.domain.outcome import RowFault
-from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec, Requirement
+from headrace.domain.spec import Field, FieldType, ObjectSpec, Requirement
 from headrace.domain.values import SKIP, Compute, Mismatches, Row, RuleCompiler, each_mismatch
 
 
@@ -36,7 +36,10 @@ class Reference(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A row as the destination wants it: the value it is matched by, its plain fields, its references by field."""
+    """A row as the destination wants it: the value it is matched by, its plain fields, its references by field.
+
+    `match` is empty where the object is matched by nothing.
+    """
 
     match: str
     values: dict[str, Any]
@@ -50,27 +53,36 @@ class RowRefused(Exception):
         self.faults = tuple(faults)
         super().__init__("; ".join(fault.message for fault in faults))
 
+    def as_fault(self) -> RowFault:
+        """The first fault's code and field, with the words of all of them."""
+        return RowFault(self.faults[0].code, str(self), self.faults[0].field)
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """A sync's mapping, compiled against the columns its model has now."""
 
     columns: Columns
-    """The columns it reads, each once, match first; rows come in this order."""
+    """The columns it reads, each once, the match column (if any) first; rows come in this order."""
     parent_columns: frozenset[str]
     """Those that references are made from."""
     parent_kinds: Dict[str, tuple[str, ...]]
     """Kind of record -> plain columns that hold its external ids, one a row: what may be asked for in bulk."""
     fingerprint: str
     """Changes when the mapping does, never when only data or variables do."""
-    match: Column
+    match: Column | None
     _fields: tuple[tuple[Field, Compute, str], ...]
     _match_field: str
     _required: tuple[str, ...]
     _rules: tuple[Requirement, ...]
 
     def match_value(self, row: Row) -> str:
-        """The value the row's record is found by, verbatim. Raises RowRefused where it is null or blank."""
+        """The value the row's record is found by, verbatim; empty where the object is matched by nothing.
+
+        Raises RowRefused where it is null or blank.
+        """
+        if self.match is None:
+            return ""
         value = row[0]
         if value is None or not (text := str(value)).strip():
             message = f'Column "{self.match.name}" is {"null" if value is None else "blank"}: '
@@ -147,14 +159,15 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
     `columns` are those the model has; `variables` the values of `domain.rules.VARIABLES` for this run.
     The caller has linted the sync against the same columns: what lint would have found is a Bug here.
     """
-    if sync.match is None or sync.mode is None:
-        raise Bug("a sync without match or mode reached the mapping")
+    if (sync.match is None) != (not spec.matchings):
+        raise Bug("a sync without its match reached the mapping")
     compiler = RuleCompiler(columns, variables)
-    match = compiler.column(sync.match.column)
+    match = compiler.column(sync.match.column) if sync.match else None
+    matched, mode = sync.match.field if sync.match else "", spec.mode(sync.mode)
     fields: list[tuple[Field, Compute, str]] = []
     parents: list[str] = []
     kinds: dict[str, tuple[str, ...]] = {}
-    for name, rule in (sync.fields | ({"traits": r.ObjectRule(object=sync.traits)} if sync.traits else {})).items():
+    for name, rule in sync.rules.items():
         field_spec = spec.field(name)
         if field_spec is None:
             raise Bug("a field that the object does not have reached the mapping", field=name)
@@ -175,11 +188,9 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         fingerprint=fingerprint(sync),
         match=match,
         _fields=tuple(fields),
-        _match_field=sync.match.field,
-        _required=tuple(
-            one.name for one in spec.fields if Mode(sync.mode) in one.required_for and one.name != sync.match.field
-        ),
-        _rules=tuple(one for one in spec.requirements if sync.match.field in one.matches),
+        _match_field=matched,
+        _required=tuple(one.name for one in spec.fields if mode in one.required_for and one.name != matched),
+        _rules=tuple(one for one in spec.requirements if one.holds_for(matched)),
     )
 
 

@@ -16,8 +16,8 @@ class PlannedRow(NamedTuple):
     """A row as the planner hands it on.
 
     `position` is its place in the plan, from 0. `values` are the mapped columns in the mapping's order (None for a
-    removed row), `old` the ones last acknowledged (None where there are none). `fault` is set where the planner itself
-    found the row invalid.
+    removed row), `old` the ones last acknowledged (None where there are none). `row_hash` is the hash of the values.
+    `fault` is set where the planner itself found the row invalid.
     """
 
     position: int
@@ -27,6 +27,7 @@ class PlannedRow(NamedTuple):
     old: tuple[Any, ...] | None
     old_match: str | None
     generation: int
+    row_hash: int = 0
     parents_changed: bool = True
     reason: str | None = None
     fault: RowFault | None = None

@@ -67,6 +67,10 @@ class Field:
     """The object field that it is sent in: `mrr` of an account travels inside `traits`."""
     aliases: tuple[str, ...] = ()
     """What columns for it are often called elsewhere; suggestions know them."""
+    section: bool = False
+    """Whether the configuration writes it as a section of its own beside `fields`, under the field's name."""
+    by: frozenset[str] = frozenset({"external_id", "vitally_id"})
+    """For references: whose ids the destination takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +88,23 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A rule over several fields: at least one of `any_of` must be mapped and not null. Only where `match` is used."""
+    """A rule over several fields: at least one of `any_of` must be mapped and not null.
+
+    `matches` are the match fields under which it holds; none: always.
+    """
 
     any_of: tuple[str, ...]
     matches: frozenset[str]
     code: str
     message: str
 
+    def holds_for(self, match: str | None) -> bool:
+        return not self.matches or match in self.matches
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectSpec:
-    """One kind of record that rows can become."""
+    """One kind of record that rows can become. Without `matchings` the primary key alone tells records apart."""
 
     name: str
     title: str
@@ -106,12 +116,21 @@ class ObjectSpec:
     removed_rules: frozenset[RemovedRule] = frozenset({"ignore"})
     rank: int = 0
     """Where it stands in the order parents before children."""
+    once: bool = False
+    """Whether each primary key is sent once for the life of the sync, whatever becomes of its row."""
 
     def field(self, name: str) -> Field | None:
         return next((one for one in self.fields if one.name == name), None)
 
     def matching(self, name: str) -> Matching | None:
         return next((one for one in self.matchings if one.field == name), None)
+
+    def mode(self, chosen: str | None) -> Mode:
+        """The mode that was chosen; where there is one only, nobody has to. Raises ValueError for none of them."""
+        if chosen is not None:
+            return Mode(chosen)
+        (only,) = self.modes
+        return only
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +144,10 @@ class SyncTypeSpec:
     """The secret setting that it needs."""
     objects: tuple[ObjectSpec, ...]
 
-    def object(self, name: str) -> ObjectSpec | None:
+    def object(self, name: str | None) -> ObjectSpec | None:
+        """The object of that name; where there is one only, nobody has to name it."""
+        if name is None and len(self.objects) == 1:
+            return self.objects[0]
         return next((one for one in self.objects if one.name == name), None)
 
 

@@ -34,6 +34,8 @@ class Suggestion:
     confidence: float
     why: str
     required: bool = False
+    section: bool = False
+    """Whether the field is a section of the sync and stands beside `fields`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,26 @@ def suggest(sync: SyncConfig, target: ObjectSpec, columns: Columns, known_keys: 
     open_fields = [
         one
         for one in target.fields
-        if one.name not in (*sync.fields, matched) and one.name not in _keys_of(sync, one.inside)
+        if one.name not in (*sync.rules, matched) and one.name not in _keys_of(sync, one.inside)
     ]
     required = _required(sync, target)
     chosen, unfit = _choose(target, [one for one in open_fields if one.type is not FieldType.OBJECT], free, required)
     lines = [
-        Suggestion((one.field.name,), one.column.name, one.as_, one.likeness, one.why, one.field.name in required)
+        Suggestion(
+            (one.field.name,),
+            one.column.name,
+            one.as_,
+            one.likeness,
+            one.why,
+            one.field.name in required,
+            one.field.section,
+        )
         for one in chosen
     ]
     used = {one.column for one in lines} | set(unfit)
     rest = [column for column in free if column.name not in used]
     keys, left_out = _own_keys(sync, target, rest, known_keys)
-    given = {*sync.fields, *(one.place[0] for one in lines)}
+    given = {*sync.rules, *(one.place[0] for one in lines)}
     return Suggestions(
         lines=(*lines, *keys),
         missing=tuple(_missing(sync, target, given)),
@@ -114,10 +124,8 @@ def suggest_match(target: ObjectSpec, columns: Columns, primary_key: Iterable[st
 def _columns_read(sync: SyncConfig) -> Iterator[str]:
     if sync.match is not None:
         yield sync.match.column
-    rules = [*sync.fields.values(), *(sync.traits or {}).values(), *(sync.properties or {}).values()]
-    for rule in (*rules, sync.event, sync.timestamp):
-        if rule is not None:
-            yield from _read_by(rule)
+    for rule in sync.rules.values():
+        yield from _read_by(rule)
 
 
 def _read_by(rule: r.Rule) -> Iterator[str]:
@@ -141,29 +149,35 @@ def _read_by(rule: r.Rule) -> Iterator[str]:
 
 def _keys_of(sync: SyncConfig, field: str | None) -> set[str]:
     """The keys that the sync gives a field that it maps as an object."""
-    rule = sync.fields.get(field or "")
+    rule = sync.rules.get(field or "")
     return set(rule.object) if isinstance(rule, r.ObjectRule) else set()
 
 
 def _required(sync: SyncConfig, target: ObjectSpec) -> set[str]:
     """The fields that the sync's mode and match need; of several of which one is enough, all while none is mapped."""
-    mode = Mode(sync.mode) if sync.mode in target.modes else None
+    mode = _mode_of(sync, target)
     names = {one.name for one in target.fields if mode in one.required_for}
     matched = sync.match.field if sync.match else None
     for rule in target.requirements:
-        if matched in rule.matches and not set(rule.any_of) & sync.fields.keys():
+        if rule.holds_for(matched) and not set(rule.any_of) & sync.rules.keys():
             names.update(rule.any_of)
     return names
 
 
+def _mode_of(sync: SyncConfig, target: ObjectSpec) -> Mode | None:
+    if sync.mode is None and len(target.modes) > 1:
+        return None
+    return target.mode(sync.mode) if sync.mode is None or sync.mode in target.modes else None
+
+
 def _missing(sync: SyncConfig, target: ObjectSpec, given: set[str]) -> Iterator[str]:
     matched = sync.match.field if sync.match else None
-    mode = Mode(sync.mode) if sync.mode in target.modes else None
+    mode = _mode_of(sync, target)
     for one in target.fields:
         if mode in one.required_for and one.name not in given and one.name != matched:
             yield f'No column fits the required field "{one.name}" ({one.type}): {one.help}'
     for rule in target.requirements:
-        if matched in rule.matches and not given & set(rule.any_of):
+        if rule.holds_for(matched) and not given & set(rule.any_of):
             named = " or ".join(f'"{name}"' for name in rule.any_of)
             yield f"No column fits {named}. {rule.message.rstrip('.')}."
 
@@ -225,7 +239,7 @@ def _other_names(target: ObjectSpec, field: Field) -> Iterator[tuple[str, ...]]:
     yield (*_words(target.name), *_words(field.name))
     if field.refers_to is not None:
         yield from (_words(field.refers_to), (*_words(field.refers_to), "id"))
-    if field.type is FieldType.ID:
+    if field.type is FieldType.ID and target.matching(field.name) is not None:
         yield from ((*_words(target.name), "id"), ("id",))
     yield from map(_words, field.aliases)
 
@@ -263,7 +277,7 @@ def _own_keys(
     home = next((one for one in target.fields if one.type is FieldType.OBJECT), None)
     if home is None:
         return [], [LeftOut(column.name, "no field has its name") for column in columns]
-    rule = sync.fields.get(home.name)
+    rule = sync.rules.get(home.name)
     if rule is not None and not isinstance(rule, r.ObjectRule):
         why = f'"{home.name}" is mapped as a whole; write it as an object to add keys'
         return [], [LeftOut(column.name, why) for column in columns]
@@ -280,6 +294,7 @@ def _own_keys(
         else:
             known = key in known_keys
             why = "a key that other syncs send" if known else f"no field has its name: a key of {home.name}"
-            lines.append(Suggestion((home.name, key), column.name, None, 0.6 if known else 0.5, why))
+            likeness = 0.6 if known else 0.5
+            lines.append(Suggestion((home.name, key), column.name, None, likeness, why, section=home.section))
             there.add(key)
     return lines, left_out

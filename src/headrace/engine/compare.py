@@ -26,12 +26,16 @@ DIGESTS_PAY_FROM = 200_000
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What a plan is made under. `skip_code` is the code that rows are skipped with in the sync's mode, if any."""
+    """What a plan is made under. `skip_code` is the code that rows are skipped with in the sync's mode, if any.
+
+    `once`: a key that was delivered is never planned again by itself, whatever becomes of its row.
+    """
 
     removed: RemovedRule
     guard: Guard
     recheck_skipped_after: timedelta
     skip_code: str | None
+    once: bool = False
     full_resync: bool = False
     keys: tuple[str, ...] | None = None
     reason: str | None = None
@@ -85,7 +89,8 @@ class Comparison:
 
         Over a big ledger the buckets' digests are compared first: rows of a bucket that is as it was are not read.
         """
-        if self._ledger.rows < self._options.digests_from or not self._ledger.has_digests(self.shape):
+        few = self._ledger.rows < self._options.digests_from
+        if few or self._options.once or not self._ledger.has_digests(self.shape):
             self._rows, self._nulls = self._extractor.stream(key_kind, "delta", self._delta("arriving"))
             self._compared, self._known = self._rows - self._nulls, self._ledger.rows
             return
@@ -123,6 +128,8 @@ class Comparison:
 
     def _mapping_is_new(self) -> bool:
         """Whether so much of the ledger was written under another mapping that about every row will be sent."""
+        if self._options.once:
+            return False
         others = self._one(f"SELECT count(*) FROM ledger.rows WHERE mapping <> {self._fingerprint}")
         return others * 10 > self._ledger.rows
 
@@ -138,6 +145,8 @@ class Comparison:
         old_hash = self._ledger.hash_expression(shape)
         match = "c.match" if not self._extraction.match_is_key else "CAST(NULL AS VARCHAR)"
         unchanged = f"c.hash = {old_hash} AND l.mapping = {self._fingerprint} AND l.state = {State.DELIVERED:d}"
+        if self._options.once:
+            unchanged = f"c.key IS NOT NULL AND l.state = {State.DELIVERED:d}"
         if self._options.full_resync:
             unchanged = "false"
         known = f"(SELECT * FROM ledger.rows WHERE {bucket_of('key')} IN ({buckets}))" if buckets else "ledger.rows"
@@ -192,7 +201,7 @@ class Comparison:
         self._con.execute("ALTER TABLE delta ADD COLUMN change VARCHAR")
         self._con.execute(
             "UPDATE delta SET change = CASE "
-            f"WHEN gone AND state IN ({removable}) THEN 'removed' "
+            f"WHEN gone AND state IN ({removable}) AND NOT {self._options.once} THEN 'removed' "
             "WHEN gone THEN 'left' "
             f"WHEN {same} AND state = {State.GONE:d} THEN 'back' "
             f"WHEN {same} AND state IN {skipped} AND NOT {due} THEN 'same' "

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from headrace.destinations import Destination, Learned, Retry, Settled, Stop
+from headrace.destinations import Accepted, Connected, Learned, Refused, Retry, Settled, Stop, TooLarge
 from headrace.domain.errors import WorldError
 from headrace.domain.outcome import RowFault, RowOutcome, VerdictWord
 from headrace.domain.request import NoResponse, Request, Response
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 Read = TypeVar("Read")
 
 MASK = "***"
+LARGEST_SENT_KEPT = 1024 * 1024
+"""Bytes of a request's body that the record of a call keeps: what we send is kept whole, batches included."""
 LARGEST_KEPT = 64 * 1024
-"""Bytes of a body that the record of a call keeps."""
+"""Bytes of an answer's body that the record of a call keeps."""
 
 
 class RunStopped(WorldError):
@@ -60,7 +62,7 @@ class Exchange:
 
     def __init__(
         self,
-        destination: Destination,
+        destination: Connected,
         transport: Transport,
         throttles: Callable[[str], Throttle],
         recorder: Recorder,
@@ -165,7 +167,7 @@ class Exchange:
                     method=request.method,
                     url=request.url,
                     request_headers={**request.headers, **self._mask(request.api)},
-                    request_body=request.body[:LARGEST_KEPT] if request.body is not None else None,
+                    request_body=request.body[:LARGEST_SENT_KEPT] if request.body is not None else None,
                     status=answer.status if isinstance(answer, Response) else None,
                     response_headers=headers if isinstance(answer, Response) else None,
                     response_body=answer.body[:LARGEST_KEPT] if isinstance(answer, Response) else None,
@@ -223,10 +225,12 @@ class Exchange:
 def describe(verdict: object, answer: Response | NoResponse) -> tuple[VerdictWord, str]:
     """The word and the reason that the record of a call keeps."""
     match verdict:
-        case Settled(outcome=RowOutcome.DELIVERED):
+        case Settled(outcome=RowOutcome.DELIVERED) | Accepted():
             return VerdictWord.DELIVERED, "acknowledged"
         case Settled(fault=RowFault(message=message)):
             return VerdictWord.ROW_FAULT, message
+        case Refused(words=words) | TooLarge(words=words):
+            return VerdictWord.ROW_FAULT, words
         case Learned(why=why):
             return VerdictWord.LEARNED, why
         case Stop(message=message):

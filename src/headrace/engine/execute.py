@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
-from headrace.destinations import Destination, Known, NeedParents, Send, Settled, Task
+from headrace.destinations import Known, NeedParents, RecordDestination, Send, Settled, Task
 from headrace.destinations import Learned as LearnedVerdict
 from headrace.domain.errors import Bug, HeadraceError
-from headrace.domain.mapping import Mapping, Record, RowRefused
+from headrace.domain.mapping import Record, RowRefused
 from headrace.domain.outcome import Change, RowFault, RowOutcome
 from headrace.domain.plan import Operation, PlannedRow, operations_for
 from headrace.domain.request import NoResponse, Response
-from headrace.domain.spec import Mode, RemovedRule
+from headrace.domain.spec import Mode
+from headrace.engine.delivery import Delivery, End
 from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, Unknown
 from headrace.engine.lookups import LISTING_PAYS_FROM, Existing, Lookups
 from headrace.engine.planned import Plan
-from headrace.engine.ports import OutcomeRecord
 from headrace.engine.recorder import Recorder
 
 _NOTHING = Known()
@@ -32,37 +31,13 @@ MOST_UNKNOWN = 3
 """So many creates of one row without an answer: it waits for the next run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What a sync does with a row: its mapping, mode, removed-rule, object and match field.
-
-    `is_parent`: records of other objects refer to these, so their ids are worth keeping.
-    """
-
-    mapping: Mapping
-    mode: Mode
-    removed: RemovedRule
-    kind: str
-    match_field: str
-    is_parent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a row ended, and the number of the call that decided."""
-
-    outcome: RowOutcome
-    fault: RowFault | None = None
-    call: int | None = None
-
-
 class Executor:
     """Delivers the rows of one plan."""
 
     def __init__(
         self,
         delivery: Delivery,
-        destination: Destination,
+        destination: RecordDestination,
         exchange: Exchange,
         lookups: Lookups,
         recorder: Recorder,
@@ -86,7 +61,7 @@ class Executor:
             for _ in range(concurrency):
                 group.create_task(self._work(rows))
         for row in rows:
-            self._settle(row, _End(RowOutcome.OWED))
+            self._settle(row, End(RowOutcome.OWED))
         self._recorder.flush()
 
     async def list_first(self, plan: Plan) -> None:
@@ -109,31 +84,30 @@ class Executor:
     async def _work(self, rows: Iterator[PlannedRow]) -> None:
         for row in rows:
             if self._stop.is_set():
-                self._settle(row, _End(RowOutcome.OWED))
+                self._settle(row, End(RowOutcome.OWED))
                 return
             try:
                 end = await self._deliver(row)
             except Cancelled:
-                end = _End(RowOutcome.OWED)
+                end = End(RowOutcome.OWED)
             except RunStopped as stopped:
                 self._halt(stopped)
-                end = _End(RowOutcome.OWED, RowFault(stopped.code, stopped.message))
+                end = End(RowOutcome.OWED, RowFault(stopped.code, stopped.message))
             self._settle(row, end)
 
     def _halt(self, failure: HeadraceError) -> None:
         self.failure = self.failure or failure
         self._stop.set()
 
-    async def _deliver(self, row: PlannedRow) -> _End:
+    async def _deliver(self, row: PlannedRow) -> End:
         if row.fault is not None:
-            return _End(RowOutcome.INVALID, row.fault)
+            return End(RowOutcome.INVALID, row.fault)
         try:
             record = self._delivery.mapping.record(row.values) if row.values is not None else None
         except RowRefused as refused:
-            first = refused.faults[0]
-            return _End(RowOutcome.INVALID, RowFault(first.code, str(refused), first.field))
+            return End(RowOutcome.INVALID, refused.as_fault())
         operations = operations_for(row, record.match if record else None, self._delivery.mode, self._delivery.removed)
-        end = _End(RowOutcome.DELIVERED)
+        end = End(RowOutcome.DELIVERED)
         for operation in operations:
             end = await self._perform(operation, self._record_for(operation, row, record), row.key)
             if end.outcome is not RowOutcome.DELIVERED and operation is not operations[-1]:
@@ -147,7 +121,7 @@ class Executor:
             return self._delivery.mapping.last_record(row.old, operation.match) if row.old is not None else None
         return record
 
-    async def _perform(self, operation: Operation, record: Record | None, key: str) -> _End:
+    async def _perform(self, operation: Operation, record: Record | None, key: str) -> End:
         task = Task(operation, record, key)
         known = self._first_known(operation)
         call: int | None = None
@@ -160,19 +134,19 @@ class Executor:
                 if isinstance(step, NeedParents):
                     parents = await self._lookups.parents(step.references, key)
                     if isinstance(parents, RowFault):
-                        return _End(RowOutcome.REJECTED, parents)
+                        return End(RowOutcome.REJECTED, parents)
                     known = known.but(parents={**known.parents, **parents})
                     continue
                 verdict, call = await self._send(task, known, step)
             except GaveUp as gave_up:
-                return _End(RowOutcome.OWED, gave_up.fault, gave_up.call or call)
+                return End(RowOutcome.OWED, gave_up.fault, gave_up.call or call)
             except Unknown as unknown:
                 known, call = known.but(exists=None, unknown_outcome=True), unknown.call
                 unknowns += 1
                 if unknowns == MOST_UNKNOWN:
                     message = f"The record was sent {unknowns} times to be created, and no answer came: "
                     message += f"{unknown.reason}. The row is planned again on the next run."
-                    return _End(RowOutcome.OWED, RowFault("destination_unavailable", message), call)
+                    return End(RowOutcome.OWED, RowFault("destination_unavailable", message), call)
                 continue
             if isinstance(verdict, Settled):
                 return self._ended(task, verdict, call)
@@ -195,7 +169,7 @@ class Executor:
         assert isinstance(verdict, (Settled, LearnedVerdict))
         return verdict, call
 
-    def _ended(self, task: Task, settled: Settled, call: int | None) -> _End:
+    def _ended(self, task: Task, settled: Settled, call: int | None) -> End:
         if self._delivery.match_field == "externalId" and self._delivery.is_parent:
             if task.operation.kind == "delete":
                 self._lookups.forget(self._delivery.kind, task.operation.match)
@@ -209,24 +183,10 @@ class Executor:
                 message = f"The first rows of the run were all refused alike: {fault.message} "
                 message += "The rest was not tried: mend the mapping or the destination, and run again."
                 self._halt(RunStopped(message, code=fault.code))
-        return _End(settled.outcome, fault, call)
+        return End(settled.outcome, fault, call)
 
-    def _settle(self, row: PlannedRow, end: _End) -> None:
-        fault = end.fault
-        self._recorder.outcome(
-            OutcomeRecord(
-                key=row.key,
-                position=row.position,
-                change=row.change,
-                operation=self._delivery.removed if row.change is Change.REMOVED else self._delivery.mode.value,
-                outcome=end.outcome,
-                code=fault.code if fault else None,
-                field=fault.field if fault else None,
-                message=fault.message if fault else None,
-                theirs=fault.theirs if fault else None,
-                call=end.call,
-            )
-        )
+    def _settle(self, row: PlannedRow, end: End) -> None:
+        self._recorder.outcome(self._delivery.outcome(row, end))
 
 
 async def watch(stop: asyncio.Event, asked: Callable[[], bool], tick: Callable[[], None], every_s: float) -> None:

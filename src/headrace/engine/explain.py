@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from headrace.destinations import Destination, Known, NeedParents, Send, Settled, Task
+from headrace.destinations import BatchDestination, Known, NeedParents, RecordDestination, Send, Settled, Task
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Mapping, Record, RowRefused
 from headrace.domain.outcome import Change, Counts, RowFault
 from headrace.domain.plan import Hold, PlannedRow, operations_for
 from headrace.domain.request import Request
-from headrace.domain.spec import Mode
+from headrace.engine.batches import Packer, chunks
+from headrace.engine.job import Job, delivery_for, reads_before
 from headrace.engine.planned import Plan
 from headrace.engine.ports import Identities
-from headrace.engine.run import Job
 
 SAMPLES = 5
 
@@ -46,9 +47,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ExactRequest:
-    """A request as it would be sent, and for which row. `note` says what it depends on."""
+    """A request as it would be sent, and for which rows. `note` says what it depends on."""
 
-    key: str
+    keys: tuple[str, ...]
     request: Request
     note: str = ""
 
@@ -72,9 +73,11 @@ def explain(plan: Plan, mapping: Mapping, job: Job, identities: Identities, requ
     operations = _operations(plan, job)
     samples = [_sample(row, mapping) for change in Change for row in plan.rows(change, SAMPLES)]
     exact: list[ExactRequest] = []
-    if requests:
+    if requests and (destination := job.destination).batching is not None:
+        exact += islice(_batches(plan, mapping, job, destination), requests)
+    elif requests and destination.batching is None:
         for row in plan.rows():
-            exact += requests_for(row, mapping, job, job.destination, identities)
+            exact += requests_for(row, mapping, job, destination, identities)
             if len(exact) >= requests:
                 break
     invalid = [one for batch in plan.invalid() for one in batch][:SAMPLES]
@@ -93,8 +96,7 @@ def explain(plan: Plan, mapping: Mapping, job: Job, identities: Identities, requ
 def _operations(plan: Plan, job: Job) -> dict[str, int]:
     counted = {"added": 0, "changed": 0, "removed": 0}
     counted |= plan.planned_by_change()
-    mode = job.sync.mode or "upsert"
-    found = {mode: counted["added"] + counted["changed"]}
+    found = {job.mode.value: counted["added"] + counted["changed"]}
     if counted["removed"]:
         found[job.sync.removed] = counted["removed"]
     return {name: count for name, count in found.items() if count}
@@ -115,7 +117,7 @@ def _sample(row: PlannedRow, mapping: Mapping) -> Sample:
         try:
             mapping.record(row.values)
         except RowRefused as refused:
-            fault = RowFault(refused.faults[0].code, str(refused), refused.faults[0].field)
+            fault = refused.as_fault()
     return Sample(row.key, row.change, row.reason, tuple(fields), fault)
 
 
@@ -124,8 +126,18 @@ def _differs(before: Any, after: Any) -> bool:
     return bool(before != after) and not both_nan
 
 
+def _batches(plan: Plan, mapping: Mapping, job: Job, destination: BatchDestination) -> Iterator[ExactRequest]:
+    """The batches that the run would pack, in order."""
+    packer = Packer(plan.rows(old=reads_before(job)), delivery_for(job, mapping), destination, lambda _row, _end: None)
+    while batch := packer.pack():
+        keys = tuple(one.row.key for one in batch)
+        messages = [message for one in batch for message in one.messages]
+        for part in chunks(messages, destination.batching, packer.most_bytes):
+            yield ExactRequest(keys, destination.batch(part))
+
+
 def requests_for(
-    row: PlannedRow, mapping: Mapping, job: Job, destination: Destination, identities: Identities
+    row: PlannedRow, mapping: Mapping, job: Job, destination: RecordDestination, identities: Identities
 ) -> Iterator[ExactRequest]:
     """The requests that the row would cause, in order. None for a row that would be invalid."""
     if row.fault is not None:
@@ -134,15 +146,14 @@ def requests_for(
         record = mapping.record(row.values) if row.values is not None else None
     except RowRefused:
         return
-    mode = Mode(job.sync.mode or "upsert")
-    for operation in operations_for(row, record.match if record else None, mode, job.sync.removed):
+    for operation in operations_for(row, record.match if record else None, job.mode, job.sync.removed):
         told: Record | None = record
         if operation.kind in ("clear", "delete"):
             told = mapping.last_record(row.old, operation.match) if row.old is not None else None
         yield from _steps(Task(operation, told, row.key), destination, identities)
 
 
-def _steps(task: Task, destination: Destination, identities: Identities) -> Iterator[ExactRequest]:
+def _steps(task: Task, destination: RecordDestination, identities: Identities) -> Iterator[ExactRequest]:
     known = Known()
     for _ in range(8):
         step = destination.next_step(task, known)
@@ -159,15 +170,15 @@ def _steps(task: Task, destination: Destination, identities: Identities) -> Iter
                         )
                         if external_id not in cached:
                             look_up = destination.look_up(reference.kind, external_id)
-                            yield ExactRequest(task.key, look_up, "looked up once, then remembered")
+                            yield ExactRequest((task.key,), look_up, "looked up once, then remembered")
                 known = known.but(parents=parents)
             case Send(request=request):
                 if request.purpose != "look_up":
                     note = "where the record does not exist yet, it is created instead"
-                    yield ExactRequest(task.key, request, note if task.operation.kind == "upsert" else "")
+                    yield ExactRequest((task.key,), request, note if task.operation.kind == "upsert" else "")
                     return
                 yield ExactRequest(
-                    task.key, request, "what follows depends on the answer; shown as if it were the usual"
+                    (task.key,), request, "what follows depends on the answer; shown as if it were the usual"
                 )
                 usual = task.operation.kind != "insert"
                 record_id = f"<id of {task.operation.match}>" if usual else None

@@ -26,17 +26,19 @@ Counted = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What to read: the model's query, its key columns, the mapped columns by name, the match column."""
+    """What to read: the model's query, its key columns, the mapped columns by name, the match column if any."""
 
     query: Query
     key: Columns
     mapped: Columns
-    match: Column
+    match: Column | None
     folds_match: bool = False
     """Whether the destination compares match values without case and surrounding blanks."""
 
     @property
     def match_is_key(self) -> bool:
+        if self.match is None:
+            return True
         return not self.folds_match and len(self.key) == 1 and self.key[0].name == self.match.name
 
     def compared(self, match: str) -> str:
@@ -45,7 +47,12 @@ class Extraction:
 
     @property
     def needed(self) -> list[str]:
-        return list(dict.fromkeys([one.name for one in (*self.key, *self.mapped, self.match)]))
+        return list(dict.fromkeys([one.name for one in self.columns]))
+
+    @property
+    def columns(self) -> Columns:
+        """Every column that is read; some stand there twice."""
+        return (*self.key, *self.mapped, *([self.match] if self.match else ()))
 
 
 def prove_columns(columns: Columns, names: Sequence[str]) -> Columns:
@@ -69,8 +76,7 @@ class Extractor:
         self._source = source
         self._wanted = wanted
         self._counted = counted
-        self._arriving: dict[str, str] = {one.name: one.native.upper() for one in wanted.mapped}
-        self._arriving |= {one.name: one.native.upper() for one in (*wanted.key, wanted.match)}
+        self._arriving: dict[str, str] = {one.name: one.native.upper() for one in wanted.columns}
         self.staged_whole = False
 
     @property
@@ -96,8 +102,8 @@ class Extractor:
         """Key, hash, match and, where `whole`, every kept column, over `relation`."""
         parts = [f"{key_value(self._wanted.key, self._key_kinds(), kind)} AS key"]
         parts.append(f"{hash_of(self._expressions())} AS hash")
-        if not self._wanted.match_is_key:
-            match = declared_value(self._wanted.match, self._arriving[self._wanted.match.name])
+        if (column := self._wanted.match) is not None and not self._wanted.match_is_key:
+            match = declared_value(column, self._arriving[column.name])
             parts.append(f"CAST({match} AS VARCHAR) AS match")
         if whole:
             pairs = zip(self._expressions(), self.shape().columns, strict=True)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from headrace.destinations import Destination, Page
+from headrace.destinations import Page, RecordDestination
 from headrace.domain.mapping import Reference
 from headrace.domain.outcome import RowFault
 from headrace.engine.exchange import Exchange
@@ -44,7 +44,12 @@ class Lookups:
     """Answers of one destination about what it has, for one run."""
 
     def __init__(
-        self, destination: Destination, exchange: Exchange, identities: Identities, recorder: Recorder, listed: Listed
+        self,
+        destination: RecordDestination,
+        exchange: Exchange,
+        identities: Identities,
+        recorder: Recorder,
+        listed: Listed,
     ) -> None:
         self._destination = destination
         self._exchange = exchange

@@ -58,8 +58,8 @@ class Plan:
         cursor = self._con.cursor()
         try:
             cursor.execute(
-                "SELECT position, CAST(key AS VARCHAR), change, known, old_match, generation, parents_changed, reason, "
-                f"fault, {values} FROM planned.rows {where} {tail}"
+                "SELECT position, CAST(key AS VARCHAR), change, known, old_match, generation, hash, parents_changed, "
+                f"reason, fault, {values} FROM planned.rows {where} {tail}"
             )
             while batch := cursor.fetchmany(BATCH):
                 for row in batch:
@@ -124,16 +124,17 @@ class Plan:
 
 
 def _planned_row(row: tuple[Any, ...], count: int) -> PlannedRow:
-    position, key, change, known, old_match, generation, parents_changed, reason, fault = row[:9]
+    position, key, change, known, old_match, generation, row_hash, parents_changed, reason, fault = row[:10]
     removed = change == "removed"
     return PlannedRow(
         position=position,
         key=key,
         change=_CHANGES[change],
-        values=None if removed else row[9 : 9 + count],
-        old=row[9 + count :] or None if known else None,
+        values=None if removed else row[10 : 10 + count],
+        old=row[10 + count :] or None if known else None,
         old_match=old_match,
         generation=generation,
+        row_hash=row_hash,
         parents_changed=parents_changed,
         reason=reason,
         fault=_FAULTS[fault] if fault else None,

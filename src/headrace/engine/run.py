@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.destinations import Destination
-from headrace.domain.coerce import iso
-from headrace.domain.columns import Columns
-from headrace.domain.config import ModelConfig, SyncConfig
-from headrace.domain.errors import Bug, HeadraceError, UserError
+from headrace.domain.errors import Bug, HeadraceError
 from headrace.domain.events import (
     RecordsListed,
     RowsRead,
@@ -28,16 +23,14 @@ from headrace.domain.events import (
     RunProgressed,
     StageStarted,
 )
-from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.mapping import Mapping as RowMapping
-from headrace.domain.mapping import compile_mapping
 from headrace.domain.outcome import Counts, RowOutcome, RunStatus
 from headrace.domain.plan import Hold
-from headrace.domain.spec import Mode, ObjectSpec
-from headrace.engine.compare import PlanOptions
+from headrace.engine.batches import BatchExecutor
 from headrace.engine.exchange import Exchange
-from headrace.engine.execute import Delivery, Executor, watch
-from headrace.engine.extract import Counted, Extraction, prove_columns
+from headrace.engine.execute import Executor, watch
+from headrace.engine.extract import Extraction
+from headrace.engine.job import Job, delivery_for, planner_for, prepare, reads_before
 from headrace.engine.ledger import Ledger, connect, remove_database
 from headrace.engine.lookups import Lookups
 from headrace.engine.planned import Plan
@@ -45,54 +38,11 @@ from headrace.engine.planner import Planner
 from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle
-from headrace.sources import Query, Source
 
 Emit = Callable[[RunEvent], None]
 PROGRESS_EVERY_S = 0.25
 SMALL_PLAN = 16 << 20
 """Bytes of a plan's file up to which its fold takes one thread: more would only take their memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a person wants this run. `approved`: the removals of the held plan were approved."""
-
-    full_resync: bool = False
-    reset_cdc: bool = False
-    keys: tuple[str, ...] | None = None
-    approved: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where the engine keeps its files."""
-
-    ledger: str
-    planned: str
-    held: str
-    limits: str
-    temporary: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything a run of one sync needs to know. Nothing in it is a secret."""
-
-    sync_name: str
-    sync: SyncConfig
-    model_name: str
-    model: ModelConfig
-    source: Source
-    destination: Destination
-    target: ObjectSpec
-    paths: Paths
-    workspace_name: str
-    memory_limit_mb: int
-    options: RunOptions = field(default_factory=RunOptions)
-
-    @property
-    def query(self) -> Query:
-        return Query(sql=self.model.sql, table=self.model.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,60 +62,6 @@ class RunResult:
     counts: Counts
     error: HeadraceError | None = None
     hold: Hold | None = None
-
-
-def prepare(job: Job, run_id: int, started_at: datetime) -> tuple[RowMapping, Extraction, Columns]:
-    """The sync's mapping, compiled against the columns its model has now.
-
-    Raises UserError with the first finding (`column_missing`, ...) when sync and model no longer fit, and SourceError.
-    """
-    columns = job.source.columns(job.query)
-    findings = [*lint_model(job.model_name, job.model, columns)]
-    findings += [one for one in lint_sync(job.sync_name, job.sync, job.destination.spec, columns) if not one.warning]
-    if findings:
-        more = f" (and {len(findings) - 1} more; `headrace check` lists them)" if len(findings) > 1 else ""
-        raise UserError(f'Sync "{job.sync_name}": {findings[0].message}{more}', code=findings[0].code)
-    variables: Mapping[str, object] = {
-        "run.id": run_id,
-        "run.started_at": iso(started_at),
-        "sync.name": job.sync_name,
-        "model.name": job.model_name,
-        "workspace.name": job.workspace_name,
-    }
-    mapping = compile_mapping(job.sync, job.target, columns, variables)
-    key = prove_columns(columns, job.model.primary_key)
-    matching = job.target.matching(job.sync.match.field) if job.sync.match else None
-    folds = matching is not None and matching.folds
-    return mapping, Extraction(job.query, key, mapping.columns, mapping.match, folds), columns
-
-
-def plan_options(job: Job) -> PlanOptions:
-    """What the plan is made under."""
-    skip_code = {Mode.UPDATE: "record_not_found", Mode.INSERT: "record_exists"}.get(Mode(job.sync.mode or "upsert"))
-    return PlanOptions(
-        removed=job.sync.removed,
-        guard=job.sync.guard,
-        recheck_skipped_after=job.sync.recheck_skipped_after,
-        skip_code=skip_code,
-        full_resync=job.options.full_resync,
-        keys=job.options.keys,
-    )
-
-
-def planner_for(
-    job: Job, mapping: RowMapping, extraction: Extraction, counted: Counted = lambda _rows: None
-) -> Planner:
-    """The planner of the job; `counted` is told how many rows have been read."""
-    return Planner(
-        job.source,
-        extraction,
-        mapping,
-        job.paths.ledger,
-        plan_options(job),
-        memory_limit_mb=job.memory_limit_mb,
-        temp_directory=job.paths.temporary,
-        counted=counted,
-    )
 
 
 def fold_left_over(job: Job, acknowledgements: Acknowledgements) -> int | None:
@@ -328,7 +224,7 @@ class Run:
 
     async def _send(self, plan: Plan, mapping: RowMapping, recorder: Recorder, started: float) -> HeadraceError | None:
         assert self._stop is not None
-        concurrency = min(self._job.destination.limits("rest").concurrency, plan.to_send)
+        concurrency = min(self._job.destination.limits(self._job.destination.api).concurrency, plan.to_send)
 
         def show(waiting_s: float) -> None:
             self._emit(RunProgressed(plan.counts, plan.to_send, self._clock.monotonic() - started, waiting_s))
@@ -339,8 +235,7 @@ class Run:
         )
         async with sending as executor:
             await executor.list_first(plan)
-            # Only removals look at what a row was.
-            await executor.run(plan.rows(old=self._job.sync.removed != "ignore"), concurrency)
+            await executor.run(plan.rows(old=reads_before(self._job)), concurrency)
         return executor.failure
 
 
@@ -355,7 +250,7 @@ async def sending_for(
     concurrency: int,
     emit: Emit,
     show: Callable[[float], None],
-) -> AsyncIterator[Executor]:
+) -> AsyncIterator[Executor | BatchExecutor]:
     """An executor with everything it sends through, opened and closed around it. `show` is told of progress."""
     from headrace.engine.transport import HttpTransport  # a run that sends nothing need not wait for it
 
@@ -374,16 +269,18 @@ async def sending_for(
         def listed(kind: str, records: int, requests: int) -> None:
             emit(RecordsListed(kind, records, requests))
 
-        match_field = job.sync.match.field if job.sync.match else ""
-        mode = Mode(job.sync.mode or "upsert")
-        is_parent = job.target.name in job.destination.spec.parents
-        delivery = Delivery(mapping, mode, job.sync.removed, job.target.name, match_field, is_parent)
+        delivery = delivery_for(job, mapping)
         async with HttpTransport(concurrency) as transport:
             exchange = Exchange(job.destination, transport, throttle, recorder, clock, stop)
-            lookups = Lookups(job.destination, exchange, memory.identities, recorder, listed)
+            executor: Executor | BatchExecutor
+            if job.destination.batching is None:
+                lookups = Lookups(job.destination, exchange, memory.identities, recorder, listed)
+                executor = Executor(delivery, job.destination, exchange, lookups, recorder, stop)
+            else:
+                executor = BatchExecutor(delivery, job.destination, exchange, recorder, stop)
             watching = asyncio.create_task(watch(stop, memory.log.cancel_requested, tick, PROGRESS_EVERY_S))
             try:
-                yield Executor(delivery, job.destination, exchange, lookups, recorder, stop)
+                yield executor
             finally:
                 watching.cancel()
                 tick()

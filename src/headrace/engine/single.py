@@ -15,10 +15,11 @@ from headrace.domain.mapping import Mapping
 from headrace.domain.outcome import Change, Counts
 from headrace.domain.plan import PlannedRow
 from headrace.engine.extract import Extraction, Extractor
+from headrace.engine.job import Job
 from headrace.engine.ledger import connect
 from headrace.engine.ports import Clock
 from headrace.engine.recorder import Recorder
-from headrace.engine.run import Job, Remembering, sending_for
+from headrace.engine.run import Remembering, sending_for
 from headrace.engine.sqltext import quoted
 
 
@@ -79,12 +80,14 @@ def _read(column: Column, text: str) -> Any:
         raise UserError(message, code="type_mismatch") from error
 
 
-def planned(key: str, change: Change, row: tuple[Any, ...]) -> PlannedRow:
-    """The row as a plan of its own."""
+def planned(mapping: Mapping, key: str, change: Change, row: tuple[Any, ...], run_id: int) -> PlannedRow:
+    """The row as a plan of its own, for that run."""
+    match = None if mapping.match is None or row[0] is None else str(row[0])
     if change is Change.REMOVED:
-        return PlannedRow(0, key, change, None, row, None if row[0] is None else str(row[0]), 0)
+        return PlannedRow(0, key, change, None, row, match, 0)
     old = row if change is Change.CHANGED else None
-    return PlannedRow(0, key, change, row, old, None if old is None else str(row[0]), 0)
+    # No run ever has a negative generation: the message is none that a run has sent or will send.
+    return PlannedRow(0, key, change, row, old, None if old is None else match, -run_id)
 
 
 async def deliver_row(job: Job, mapping: Mapping, row: PlannedRow, memory: Remembering, clock: Clock) -> Counts:

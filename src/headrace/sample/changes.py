@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import duckdb
 
 from headrace.sample import words
-from headrace.sample.rows import make_account, make_user, monthly_revenue
+from headrace.sample.rows import make_account, make_product_event, make_user, monthly_revenue
 from headrace.sample.warehouse import insert_rows
 
-UPGRADES, RENAMES, NEW_ROLES, NEW_USERS = 5, 2, 7, 3
+UPGRADES, RENAMES, NEW_ROLES, NEW_USERS, NEW_EVENTS = 5, 2, 7, 3, 12
 
 
 def change_some(path: str, seed: int = 8) -> dict[str, Any]:
     """Changes a few rows of a sample warehouse in one transaction and tells what it did.
 
     Five accounts upgrade, two organizations are renamed, seven users get a new title; one account with three users
-    is new. Fewer where the warehouse is too small. The answer holds, by table, how many rows `changed` and were
-    `added`, and a `story` of sentences for a person:
-    `{"organizations": {"changed": 2, "added": 0}, "accounts": {...}, "users": {...}, "story": ["...", ...]}`.
+    is new; users do a dozen things more, and what was done longest ago leaves the warehouse. Fewer where the warehouse
+    is too small. The answer holds, by sync of the demo, how many rows `changed` and were `added`, and a `story` of
+    sentences for a person:
+    `{"organizations": {"changed": 2, "added": 0}, "accounts": {...}, "users": {...}, ..., "story": ["...", ...]}`.
     No row is changed twice, and each changed row differs from what it was.
     """
     random = Random(seed)
@@ -29,13 +31,19 @@ def change_some(path: str, seed: int = 8) -> dict[str, Any]:
         upgrades = _upgrade_accounts(connection, random)
         renames = _rename_organizations(connection, random)
         titles = _retitle_users(connection, random)
+        before = _usage(connection)
         arrivals, newcomers = _add_account_with_users(connection, random)
+        happened, events = _add_events(connection, random)
+        after = _usage(connection)
+        moved = sum(after[account] != usage for account, usage in before.items())
         connection.execute("COMMIT")
     return {
         "organizations": {"changed": len(renames), "added": 0},
         "accounts": {"changed": len(upgrades), "added": 1},
         "users": {"changed": len(titles), "added": newcomers},
-        "story": [*upgrades, *renames, *titles, *arrivals],
+        "usage": {"changed": moved, "added": 1},
+        "events": {"changed": 0, "added": events},
+        "story": [*upgrades, *renames, *titles, *happened, *arrivals],
     }
 
 
@@ -86,6 +94,35 @@ def _add_account_with_users(connection: duckdb.DuckDBPyConnection, random: Rando
     insert_rows(connection, "users", users)
     names = ", ".join(user["full_name"] for user in users)
     return [f"{_short(account['name'])} signs up, with {names}."], len(users)
+
+
+def _add_events(connection: duckdb.DuckDBPyConnection, random: Random) -> tuple[list[str], int]:
+    """A dozen new events; the oldest ones leave, as they do from a table that holds the last days only."""
+    users = connection.execute("SELECT user_id, account_id, full_name FROM users ORDER BY 1").fetchall()
+    first = _next_number(connection, "product_events", "event_id")
+    latest = connection.execute("SELECT max(occurred_at) FROM product_events").fetchall()[0][0]
+    connection.execute(
+        "DELETE FROM product_events WHERE event_id IN "
+        f"(SELECT event_id FROM product_events ORDER BY occurred_at, event_id LIMIT {NEW_EVENTS})"
+    )
+    chosen = _some(random, users, NEW_EVENTS)
+    events = [
+        make_product_event(random, number, latest + timedelta(minutes=number - first + 1), user_id, account_id)
+        for number, (user_id, account_id, _) in enumerate(chosen, first)
+    ]
+    insert_rows(connection, "product_events", events)
+    names = ", ".join(name for _, _, name in chosen[:2])
+    told = f"{names} and others do {len(events)} things in the product; what was done longest ago leaves the table."
+    return [told], len(events)
+
+
+def _usage(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[Any, ...]]:
+    """What the demo's model of usage says of each account."""
+    rows = connection.execute(
+        "SELECT a.account_id, count(e.event_id), count(DISTINCT e.user_id), max(e.occurred_at) FROM accounts a "
+        "LEFT JOIN product_events e USING (account_id) GROUP BY ALL"
+    )
+    return {row[0]: row[1:] for row in rows.fetchall()}
 
 
 def _some(random: Random, rows: list[tuple[Any, ...]], count: int) -> list[tuple[Any, ...]]:

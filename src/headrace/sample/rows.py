@@ -42,7 +42,25 @@ def make_users(random: Random, count: int, accounts: list[Row]) -> list[Row]:
 def make_product_events(random: Random, count: int, users: list[Row]) -> list[Row]:
     """What people did in the product in the last 60 days, oldest first. A few events are by nobody, of an account."""
     instants = sorted(PRESENT_UTC - timedelta(seconds=random.randrange(60 * 86_400)) for _ in range(count))
-    return [_product_event(random, n, at, random.choice(users)) for n, at in enumerate(instants, start=1)]
+    events = []
+    for number, at in enumerate(instants, start=1):
+        user = random.choice(users)
+        events.append(make_product_event(random, number, at, user["user_id"], user["account_id"]))
+    return events
+
+
+def make_product_event(random: Random, number: int, occurred_at: datetime, user_id: str, account_id: str) -> Row:
+    """Something that a user did; now and then nobody knows who it was."""
+    name, properties = random.choice(words.EVENTS)
+    by_nobody = random.random() < 0.02
+    return {
+        "event_id": f"evt_{number:07d}",
+        "event_name": name,
+        "occurred_at": occurred_at,
+        "user_id": None if by_nobody else user_id,
+        "account_id": account_id,
+        "properties": _json({key: random.choice(words.EVENT_VALUES[key]) for key in properties}),
+    }
 
 
 def make_account(random: Random, number: int, organizations: list[Row]) -> Row:
@@ -125,19 +143,6 @@ def _health(random: Random) -> str | None:
     score = round(random.triangular(0, 10, 7), 1)
     risks = random.sample(words.RISKS, random.randint(1, 3)) if score < 5 else []
     return _json({"score": score, "trend": random.choice(("up", "flat", "down", None)), "risks": risks})
-
-
-def _product_event(random: Random, number: int, occurred_at: datetime, user: Row) -> Row:
-    name, properties = random.choice(words.EVENTS)
-    by_nobody = random.random() < 0.02
-    return {
-        "event_id": f"evt_{number:07d}",
-        "event_name": name,
-        "occurred_at": occurred_at,
-        "user_id": None if by_nobody else user["user_id"],
-        "account_id": user["account_id"],
-        "properties": _json({key: random.choice(words.EVENT_VALUES[key]) for key in properties}),
-    }
 
 
 def _json(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.destinations import Destination, destination_kind
+from headrace.destinations import Destination, Origin, destination_kind
 from headrace.domain.config import (
     DestinationConfig,
     FileSource,
@@ -18,7 +18,7 @@ from headrace.domain.config import (
 from headrace.domain.errors import ConfigurationError, Finding, UserError
 from headrace.domain.lint import near
 from headrace.domain.spec import ObjectSpec
-from headrace.engine.run import Job, Paths, RunOptions
+from headrace.engine.job import Job, Paths, RunOptions
 from headrace.service.catalog import CatalogService
 from headrace.service.secrets import Secrets
 from headrace.sources import Source, open_source
@@ -46,7 +46,7 @@ class Assembly:
             self._memory_limit_mb // SOURCE_SHARE,
         )
 
-    def destination(self, name: str, sync: SyncConfig | None = None) -> Destination:
+    def destination(self, name: str, sync_name: str = "", sync: SyncConfig | None = None) -> Destination:
         """The destination, with the tokens that are set; with a sync, the one it needs must be."""
         config: DestinationConfig = self._catalog.get("destination", name)
         kind = destination_kind(config.type)
@@ -61,7 +61,8 @@ class Assembly:
             except UserError:
                 if secret.name == needed:
                     raise
-        return kind.open_destination(config.settings, secrets, sync)
+        origin = Origin(self._catalog.workspace_name(), sync_id(sync_name, sync) if sync else "")
+        return kind.open_destination(config.settings, secrets, sync, origin)
 
     def job(self, name: str, options: RunOptions) -> Job:
         """Everything for a run of that sync. Raises NotFound, ConfigurationError, UserError `secret_missing`."""
@@ -73,20 +74,24 @@ class Assembly:
             model_name=sync.model,
             model=model,
             source=self.source(model.source),
-            destination=self.destination(sync.destination, sync),
-            target=self.target(name, sync),
+            destination=self.destination(sync.destination, name, sync),
+            target=self.target(name),
             paths=self.paths(sync_id(name, sync)),
             workspace_name=self._catalog.workspace_name(),
             memory_limit_mb=self._memory_limit_mb - self._memory_limit_mb // SOURCE_SHARE,
             options=options,
         )
 
-    def target(self, name: str, sync: SyncConfig) -> ObjectSpec:
-        """The kind of record that the sync's rows become. Raises ConfigurationError where there is none such."""
+    def target(self, name: str) -> ObjectSpec:
+        """What the rows of that sync become. Raises ConfigurationError where its destination has no such thing."""
+        return self.target_of(name, self._catalog.get("sync", name))
+
+    def target_of(self, name: str, sync: SyncConfig) -> ObjectSpec:
+        """The same for a sync that need not be in the catalog."""
         config: DestinationConfig = self._catalog.get("destination", sync.destination)
         spec = destination_kind(config.type).SPEC
         sync_type = spec.sync_type(sync.type)
-        target = sync_type.object(sync.object or "") if sync_type else None
+        target = sync_type.object(sync.object) if sync_type else None
         if target is None:
             message = (
                 f'Sync "{name}" is of type {sync.type} with object {sync.object}, which {config.type} does not have.'
@@ -110,8 +115,7 @@ class Assembly:
 
     def rank(self, name: str) -> int:
         """Where the sync stands in the order parents before children."""
-        sync: SyncConfig = self._catalog.get("sync", name)
-        return self.target(name, sync).rank
+        return self.target(name).rank
 
 
 def opened_source(

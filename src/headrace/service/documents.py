@@ -130,7 +130,7 @@ def _walk(loc: Sequence[str | int], document: Any) -> list[str]:
     return found
 
 
-_TAGS = frozenset({*KINDS, *SOURCE_TYPES, "every", "cron"})
+_TAGS = frozenset({*KINDS, *SOURCE_TYPES, "every", "cron", "rule", "rules"})
 
 
 def dump(config: BaseModel | DestinationConfig) -> dict[str, Any]:

@@ -184,15 +184,23 @@ def _plain(node: Any, path: str, shown: str, places: dict[str, Place], budget: l
     if isinstance(node, CommentedMap):
         found: dict[str, Any] = {}
         for key, value in node.items():
-            inner = f"{path}.{key}"
+            name = _key(key)
+            inner = f"{path}.{name}"
             with_place = node.lc.data.get(key) if node.lc.data else None
             if with_place is not None:
                 places.setdefault(inner, Place(shown, with_place[0] + 1))
-            found[str(key)] = _plain(value, inner, shown, places, budget, depth + 1)
+            found[name] = _plain(value, inner, shown, places, budget, depth + 1)
         return found
     if isinstance(node, CommentedSeq):
         return [_plain(one, f"{path}.{number}", shown, places, budget, depth + 1) for number, one in enumerate(node)]
     return _scalar(node)
+
+
+def _key(key: Any) -> str:
+    """A key as it was written: for YAML, `null:` (an option of every rule) and `true:` are no texts."""
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    return str(key)
 
 
 def _scalar(node: Any) -> Any:

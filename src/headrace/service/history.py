@@ -123,6 +123,7 @@ class CurlWriter:
             reference = raw if raw is None or isinstance(raw, SecretRef) else SecretRef.model_validate(raw)
             variable = reference.env if reference is not None and reference.env else variable
             token = self.secrets.resolve(reference, f"{sync.destination}.{secret.name}")
-            return variable, token, self.assembly.destination(sync.destination, sync).authorize(api).get(header)
+            destination = self.assembly.destination(sync.destination, logged.sync, sync)
+            return variable, token, destination.authorize(api).get(header)
         except (UserError, StopIteration):
             return variable, None, None

@@ -15,8 +15,9 @@ from headrace.domain.config import sync_id
 from headrace.domain.errors import HeadraceError, UserError
 from headrace.domain.events import RunEvent, RunFinished, RunStarted
 from headrace.domain.outcome import Counts, RunStatus
+from headrace.engine.job import Job, RunOptions
 from headrace.engine.ports import Clock
-from headrace.engine.run import Job, Remembering, Run, RunOptions, RunResult
+from headrace.engine.run import Remembering, Run, RunResult
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
@@ -71,6 +72,20 @@ class RunService:
             return list(dict.fromkeys(names))
         return sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
 
+    def consequence(self, name: str, options: RunOptions) -> str:
+        """What a resync or a reset would do, in a sentence with its number: a person is asked before."""
+        latest = self._workspace.runs.latest()
+        known = next((one.counts.rows for one in latest.values() if one.sync == name), None)
+        rows = f"all {known:,} rows (as of its last run)" if known is not None else "every row"
+        if not options.full_resync:
+            return f"{name}: {rows} will count as delivered as they are; nothing is sent."
+        if self._assembly.target(name).once:
+            return (
+                f"{name}: {rows} will be sent again, each with the message id it had. The destination drops those that "
+                "it still remembers; what it has forgotten counts twice."
+            )
+        return f"{name}: {rows} will be sent again, changed or not."
+
     async def run(
         self, name: str, options: RunOptions, emit: Emit, waiting: Waiting, *, queue: bool = True
     ) -> RunReport:
@@ -115,7 +130,7 @@ class RunService:
 
     async def _run(self, stored: StoredRun, job: Job, emit: Emit) -> RunReport:
         started = self._clock.monotonic()
-        scope = job.destination.limits("rest").credential
+        scope = job.destination.limits(job.destination.api).credential
         log = self._workspace.run_log(stored.id, scope)
         try:
             memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))

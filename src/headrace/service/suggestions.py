@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.domain import rules as r
 from headrace.domain.config import ModelConfig, SyncConfig
-from headrace.domain.spec import Mode, ObjectSpec
+from headrace.domain.spec import Mode
 from headrace.domain.suggest import Suggestion, Suggestions, suggest, suggest_match
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
@@ -30,6 +30,7 @@ class Suggested:
     name: str
     sync: SyncConfig
     is_new: bool
+    needs_match: bool
     suggestions: Suggestions
 
 
@@ -45,33 +46,34 @@ class SuggestionService:
         sync: SyncConfig = self._catalog.get("sync", name)
         return self._suggested(name, sync, is_new=False)
 
-    def for_model(self, model: str, destination: str, sync_type: str, kind: str) -> Suggested:
+    def for_model(self, model: str, destination: str, sync_type: str, kind: str | None) -> Suggested:
         """A whole new sync of that model. Raises NotFound, ConfigurationError for a type or object that is none."""
         name = f"{model}-to-{destination}"
         sync = SyncConfig(model=model, destination=destination, type=sync_type, object=kind)
-        target = self._assembly.target(name, sync)
-        mode = next((one for one in Mode if one in target.modes), None)
+        target = self._assembly.target_of(name, sync)
+        mode = next(one for one in Mode if one in target.modes)
         config: ModelConfig = self._catalog.get("model", model)
-        match = suggest_match(target, self._columns(config), config.primary_key, mode) if mode else None
-        sync = sync.model_copy(update={"mode": mode.value if mode else None, "match": match})
+        match = suggest_match(target, self._columns(config), config.primary_key, mode)
+        sync = sync.model_copy(update={"mode": mode.value if len(target.modes) > 1 else None, "match": match})
         return self._suggested(name, sync, is_new=True)
 
     def _suggested(self, name: str, sync: SyncConfig, *, is_new: bool) -> Suggested:
-        target = self._assembly.target(name, sync)
+        target = self._assembly.target_of(name, sync)
         columns = self._columns(self._catalog.get("model", sync.model))
-        return Suggested(name, sync, is_new, suggest(sync, target, columns, self._known_keys(sync, target)))
+        found = suggest(sync, target, columns, self._known_keys(sync))
+        return Suggested(name, sync, is_new, bool(target.matchings), found)
 
     def _columns(self, model: ModelConfig) -> Any:
         return self._assembly.source(model.source).columns(Query(sql=model.sql, table=model.table))
 
-    def _known_keys(self, sync: SyncConfig, target: ObjectSpec) -> set[str]:
+    def _known_keys(self, sync: SyncConfig) -> set[str]:
         """The keys of their own that syncs give records of this kind at this destination."""
         found: set[str] = set()
         for name in self._catalog.names("sync"):
             other: SyncConfig = self._catalog.get("sync", name)
-            if (other.destination, other.object) != (sync.destination, sync.object):
+            if (other.destination, other.type, other.object) != (sync.destination, sync.type, sync.object):
                 continue
-            for rule in [*other.fields.values(), *([r.ObjectRule(object=other.traits)] if other.traits else [])]:
+            for rule in other.rules.values():
                 found.update(rule.object if isinstance(rule, r.ObjectRule) else ())
         return found
 
@@ -92,31 +94,35 @@ def _lines(suggested: Suggested) -> Iterator[str]:
                 yield f"{inner}{key}: {_scalar(value)}"
         if sync.match is not None:
             yield f"{inner}match: {{column: {_scalar(sync.match.column)}, field: {_scalar(sync.match.field)}}}"
-        else:
+        elif suggested.needs_match:
             yield f"{inner}# match: {{column: ..., field: ...}}  # which column names the record is not plain"
     elif found.lines:
         yield f"# For the sync {json.dumps(suggested.name, ensure_ascii=False)}: add these to its fields."
     else:
         yield f"# Nothing is left to map in the sync {json.dumps(suggested.name, ensure_ascii=False)}."
-    if found.lines:
+    if fields := [one for one in found.lines if not one.section]:
         yield f"{inner}fields:"
-        yield from _fields(found, inner + "  ")
+        yield from _placed(fields, inner + "  ", "object:")
+    yield from _placed([one for one in found.lines if one.section], inner, None)
     for missing in found.missing:
         yield f"{inner}# {_comment(missing)}"
     for one in found.left_out:
         yield f"{inner}# Left out: {_scalar(one.column)}: {_comment(one.why)}"
 
 
-def _fields(found: Suggestions, indent: str) -> Iterator[str]:
+def _placed(lines: Sequence[Suggestion], indent: str, wraps: str | None) -> Iterator[str]:
+    """The lines under their field or section; `wraps` is what a field writes around keys, and a section does not."""
     home: str | None = None
-    for one in found.lines:
+    for one in lines:
         if len(one.place) == 1:
             yield f"{indent}{_scalar(one.place[0])}: {_rule(one)}"
             continue
         if one.place[0] != home:
             home = one.place[0]
-            yield from (f"{indent}{_scalar(home)}:", f"{indent}  object:")
-        yield f"{indent}    {_scalar(one.place[1])}: {_rule(one)}"
+            yield f"{indent}{_scalar(home)}:"
+            if wraps:
+                yield f"{indent}  {wraps}"
+        yield f"{indent}{'    ' if wraps else '  '}{_scalar(one.place[1])}: {_rule(one)}"
 
 
 def _rule(one: Suggestion) -> str:

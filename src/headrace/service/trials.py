@@ -14,8 +14,9 @@ from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
 from headrace.engine.extract import prove_columns
+from headrace.engine.job import RunOptions, planner_for, prepare
 from headrace.engine.ports import Clock
-from headrace.engine.run import Remembering, RunOptions, fold_left_over, planner_for, prepare
+from headrace.engine.run import Remembering, fold_left_over
 from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
@@ -114,7 +115,7 @@ class TrialService:
             mapping, extraction, _ = prepare(job, 0, self._clock.now())
             plan = planner_for(job, mapping, extraction).make(0, None)
         try:
-            identities = self._workspace.identities(job.destination.limits("rest").credential)
+            identities = self._workspace.identities(job.destination.limits(job.destination.api).credential)
             return explain(plan, mapping, job, identities, requests)
         finally:
             plan.close()
@@ -128,13 +129,15 @@ class TrialService:
             message = f'Sync "{name}" ignores removed rows, so a removal sends nothing. Set removed: clear or delete.'
             raise UserError(message, code="nothing_to_send")
         run = self._workspace.runs.create(NewRun(name, sync_id(name, job.sync), kind="test", reason="test-row"))
-        scope = job.destination.limits("rest").credential
+        scope = job.destination.limits(job.destination.api).credential
         error: HeadraceError | None = None
         counts = Counts(rows=1)
         with self._workspace.run_log(run.id, scope) as log:
             memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))
             try:
-                counts = asyncio.run(deliver_row(job, mapping, planned(key, change, row), memory, self._clock))
+                counts = asyncio.run(
+                    deliver_row(job, mapping, planned(mapping, key, change, row, run.id), memory, self._clock)
+                )
             except HeadraceError as raised:
                 error = raised
         status = RunStatus.FAILED if error else RunStatus.SUCCEEDED

@@ -24,11 +24,12 @@ from headrace.domain.outcome import Counts
 from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec
 from headrace.emulator import Emulator, EmulatorSettings, Entry
 from headrace.engine.explain import Explanation
-from headrace.engine.run import RunOptions
+from headrace.engine.job import RunOptions
 from headrace.service.runs import RunReport
 from headrace.store.outcomes import OutcomeFilter
 
 TOKEN = "sk_live_test"
+ANALYTICS_TOKEN = "analytics_test"
 SYNC = "the-sync"
 
 
@@ -125,7 +126,9 @@ class World:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.vitally = Emulator(EmulatorSettings.model_validate({"rate_limit": None, **switches}))
-        self.app = App.open(Settings(folder / "workspace", None, 512, {"TOKEN": TOKEN}), create=True)
+        self.app = App.open(
+            Settings(folder / "workspace", None, 512, {"TOKEN": TOKEN, "ANALYTICS": ANALYTICS_TOKEN}), create=True
+        )
         self._columns: list[str] = []
 
     def __enter__(self) -> Self:
@@ -153,11 +156,11 @@ class World:
 
     def sync(
         self,
-        object_name: str,
+        object_name: str | None,
         fields: Mapping[str, Any],
         *,
-        mode: str = "upsert",
-        match: tuple[str, str] = ("ref", "externalId"),
+        mode: str | None = "upsert",
+        match: tuple[str, str] | None = ("ref", "externalId"),
         key: str | list[str] = "key",
         destination: Mapping[str, Any] | None = None,
         **more: Any,
@@ -171,7 +174,9 @@ class World:
                     "type": "vitally",
                     "region": "us",
                     "rest_api_token": {"env": "TOKEN"},
+                    "analytics_api_token": {"env": "ANALYTICS"},
                     "rest_url": self.vitally.url,
+                    "analytics_url": self.vitally.url,
                     "rate_limit": {"requests": 100_000, "per_seconds": 1},
                     **(destination or {}),
                 }
@@ -181,9 +186,9 @@ class World:
                     "model": "things",
                     "destination": "vitally",
                     "type": "rest_objects",
-                    "object": object_name,
-                    "mode": mode,
-                    "match": {"column": match[0], "field": match[1]},
+                    **({"object": object_name} if object_name else {}),
+                    **({"mode": mode} if mode else {}),
+                    **({"match": {"column": match[0], "field": match[1]}} if match else {}),
                     "fields": dict(fields),
                     **more,
                 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headrace.destinations import Known, Learned, NeedParents, Retry, Send, Settled, Stop, Task
+from headrace.destinations import Known, Learned, NeedParents, Origin, Retry, Send, Settled, Stop, Task
 from headrace.destinations.vitally import open_destination
 from headrace.destinations.vitally.connection import Connection, VitallySettings
 from headrace.destinations.vitally.rest import RestObjects
@@ -281,6 +281,6 @@ def test_an_answer_that_is_no_record_breaks_nothing(answered: bytes):
 
 
 def test_without_a_sync_a_destination_opens_for_a_connection_test():
-    opened = open_destination({"region": "us"}, {"rest_api_token": "k"}, None)
+    opened = open_destination({"region": "us"}, {"rest_api_token": "k"}, None, Origin("default", ""))
     assert ["rest_api_token", "analytics_api_token"] == [one.secret for one in opened.probes()]
     assert [True, False] == [one.request is not None for one in opened.probes()]

@@ -133,3 +133,33 @@ def test_the_identity_of_a_sync_is_its_id_else_its_name():
     """Ledger and message ids hang on it: a rename that keeps the id repeats nothing."""
     assert "accounts" == sync_id("accounts", sync_of())
     assert "kept" == sync_id("accounts", sync_of(id="kept"))
+
+
+EVENTS = {"model": "m", "destination": "d", "type": "events"}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"page": {"column": "page"}, "column": {"column": "c"}},
+        {"column": "properties", "as": "object"},
+        {"template": "{{ row.properties }}"},
+        {"columns": ["page", "plan"]},
+    ],
+)
+def test_a_section_is_names_with_rules_or_one_rule_and_returns_as_it_was_written(properties: dict[str, object]):
+    """A JSON column is the whole object as it is; nobody should have to take it apart."""
+    sync = SyncConfig.model_validate({**EVENTS, "properties": properties})
+
+    written = sync.model_dump(mode="json", by_alias=True, exclude_unset=True)["properties"]
+
+    assert properties == written
+    assert {"properties"} == set(sync.rules)
+
+
+def test_a_section_whose_entry_is_no_rule_is_refused_at_that_entry():
+    with pytest.raises(ValidationError) as refused:
+        SyncConfig.model_validate({**EVENTS, "properties": {"page": "page"}})
+
+    (fault,) = refused.value.errors()
+    assert "page" == fault["loc"][-1]

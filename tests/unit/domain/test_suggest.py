@@ -188,6 +188,28 @@ def test_records_are_found_by_the_key_of_the_model_or_by_what_is_named_so(
     assert found is None or "externalId" == found.field
 
 
+def test_sections_stand_beside_the_fields():
+    """An event's name written under `fields` would be refused."""
+    (events,) = next(one for one in SPEC.sync_types if one.name == "events").objects
+    sync = SyncConfig(model="m", destination="d", type="events")
+
+    found = suggest(
+        sync, events, columns_of(id=T.TEXT, event_name=T.TEXT, occurred_at=T.DATETIME, user_id=T.INTEGER, page=T.TEXT)
+    )
+
+    assert [
+        (("event",), "event_name", True),
+        (("userId",), "user_id", False),
+        (("timestamp",), "occurred_at", True),
+        (("properties", "id"), "id", True),
+        (("properties", "page"), "page", True),
+    ] == sorted(
+        ((one.place, one.column, one.section) for one in found.lines),
+        key=lambda one: ["event_name", "user_id", "occurred_at", "id", "page"].index(one[1]),
+    )
+    assert () == found.missing
+
+
 NAMES = st.sampled_from(
     [one.name for target in SPEC.sync_types[0].objects for one in target.fields]
     + ["account_id", "org_id", "full_name", "renewal_date", "emial", "Plan Name", "name_", "id", "on", "Größe"]

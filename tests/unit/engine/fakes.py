@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 import orjson
 
 from headrace.destinations import (
+    Accepted,
+    Batching,
+    BatchVerdict,
     Known,
     Learned,
     Limits,
@@ -19,12 +22,14 @@ from headrace.destinations import (
     Page,
     Probe,
     RateLimit,
+    Refused,
     Retry,
     Send,
     Settled,
     Step,
     Stop,
     Task,
+    TooLarge,
     Verdict,
 )
 from headrace.destinations.vitally import SPEC
@@ -132,6 +137,8 @@ class PlainDestination:
     """Writes a record with PUT, or creates it with POST where `creates`; parents are looked up by their ids."""
 
     spec = SPEC
+    api = "rest"
+    batching = None
 
     def __init__(self, *, creates: bool = False, rate: RateLimit | None = None, pages: Sequence[Page] = ()) -> None:
         self._creates = creates
@@ -213,6 +220,32 @@ class PlainDestination:
 
     def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
         return "fine", ""
+
+
+class BatchingDestination(PlainDestination):
+    """Posts a JSON array of messages, one a row; a row whose name is `n parts` makes n of them."""
+
+    def __init__(self, *, most_messages: int = 100, most_bytes: int = 100_000) -> None:
+        super().__init__()
+        self.batching = Batching(most_messages, most_bytes)  # type: ignore[assignment]
+
+    def messages(self, task: Task) -> Sequence[bytes]:
+        assert task.record is not None
+        name = str(task.record.values.get("name"))
+        parts = int(name.split()[0]) if name.endswith(" parts") else 1
+        return [orjson.dumps({"id": task.key, "part": part, "name": name}) for part in range(parts)]
+
+    def batch(self, messages: Sequence[bytes]) -> Request:
+        return Request("POST", f"{HOST}/batch", "rest", body=b"[%s]" % b",".join(messages))
+
+    def judge_batch(self, request: Request, answer: Response | NoResponse) -> BatchVerdict:
+        if (verdict := self._common(answer)) is not None:
+            return verdict
+        assert isinstance(answer, Response)
+        words = orjson.loads(answer.body).get("error", "")
+        if answer.status == 413:
+            return TooLarge(words)
+        return Accepted() if answer.status < 300 else Refused(answer.status, words)
 
 
 def pages_of(records: Sequence[Listed], size: int) -> list[Page]:

@@ -15,13 +15,24 @@ from headrace.domain.mapping import compile_mapping
 from headrace.domain.outcome import Change, Counts
 from headrace.domain.plan import PlannedRow
 from headrace.domain.spec import Mode
+from headrace.engine.batches import BatchExecutor
+from headrace.engine.delivery import Delivery
 from headrace.engine.exchange import Exchange
-from headrace.engine.execute import Delivery, Executor
+from headrace.engine.execute import Executor
 from headrace.engine.lookups import Lookups
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Throttle
 
-from .fakes import LoopClock, MemoryIdentities, MemoryLog, PlainDestination, Server, ServerTransport, quickly
+from .fakes import (
+    BatchingDestination,
+    LoopClock,
+    MemoryIdentities,
+    MemoryLog,
+    PlainDestination,
+    Server,
+    ServerTransport,
+    quickly,
+)
 from .world import VARIABLES
 
 COLUMNS = tuple(Column(name, ColumnType.TEXT, "VARCHAR") for name in ("id", "name", "org"))
@@ -90,7 +101,11 @@ class Sending:
             assert target is not None
             mapping = compile_mapping(self.sync, target, COLUMNS, VARIABLES)
             delivery = Delivery(mapping, Mode.UPSERT, self.sync.removed, "account", "externalId", is_parent=True)
-            executor = Executor(delivery, self.destination, exchange, lookups, recorder, stop)
+            executor: Executor | BatchExecutor
+            if isinstance(self.destination, BatchingDestination):
+                executor = BatchExecutor(delivery, self.destination, exchange, recorder, stop)  # type: ignore[arg-type]
+            else:
+                executor = Executor(delivery, self.destination, exchange, lookups, recorder, stop)
             if self.stop_after_s is not None:
                 asyncio.get_running_loop().call_later(self.stop_after_s, stop.set)
             started = clock.monotonic()

@@ -11,7 +11,7 @@ from headrace.domain.config import ModelConfig, SyncConfig
 from headrace.domain.mapping import compile_mapping
 from headrace.domain.outcome import Change
 from headrace.engine.explain import Explanation, explain
-from headrace.engine.run import Job, Paths
+from headrace.engine.job import Job, Paths
 
 from .fakes import MemoryIdentities, MemoryLog, PlainDestination, said
 from .sending import Sending, sync_of
@@ -50,7 +50,7 @@ def test_what_is_shown_is_what_is_sent(world: World):
     sending.deliver(list(world.plan.rows()))
 
     assert sorted([one.request for one in shown.requests]) == sorted(request for _, request in sending.transport.sent)
-    assert {"1", "2", "3"} == {one.key for one in shown.requests}
+    assert {"1", "2", "3"} == {key for one in shown.requests for key in one.keys}
 
 
 def test_a_parent_that_must_be_looked_up_is_shown_in_its_place(world: World):

@@ -140,7 +140,9 @@ class World:
         self.fold()
         self.run_id += 1
         columns = source.columns(QUERY)
-        target = SPEC.sync_types[0].object(sync.object or "")
+        sync_type = SPEC.sync_type(sync.type)
+        assert sync_type is not None
+        target = sync_type.object(sync.object)
         assert target is not None
         mapping = compile_mapping(sync, target, columns, VARIABLES)
         extraction = Extraction(QUERY, prove_columns(columns, key), mapping.columns, mapping.match)

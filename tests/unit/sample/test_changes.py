@@ -4,8 +4,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from ruamel.yaml import YAML
 
-from headrace.sample import change_some, write_warehouse
+from headrace.sample import change_some, demo_project, write_warehouse
 from headrace.sample.warehouse import TABLES
 
 SYNCED = ("organizations", "accounts", "users")
@@ -40,7 +41,27 @@ def test_it_changes_what_it_says_and_nothing_else(tmp_path: Path, seed: int):
 
     after = snapshot(path)
     assert {table: differences(before[table], after[table]) for table in SYNCED} == {t: told[t] for t in SYNCED}
-    assert before["product_events"] == after["product_events"]
+    events = [set(one["product_events"]) for one in (before, after)]
+    assert told["events"] == {"changed": 0, "added": len(events[1] - events[0])}
+    assert len(events[0] - events[1]) == len(events[1] - events[0]), "as many have left"
+    assert all(after["product_events"][key] == before["product_events"][key] for key in events[0] & events[1])
+
+
+def test_it_tells_how_many_accounts_use_the_product_otherwise_than_before(tmp_path: Path):
+    """The demo's model of usage is a query over two tables, and its numbers are told all the same."""
+    demo_project(tmp_path)
+    models = YAML(typ="safe").load((tmp_path / "headrace.yaml").read_text(encoding="utf-8"))["models"]
+    path = str(tmp_path / "w")
+    write_warehouse(path, scale=0.1)
+
+    def usage() -> dict[str, tuple]:
+        with duckdb.connect(path) as connection:
+            return {row[0]: row for row in connection.execute(models["usage"]["sql"]).fetchall()}
+
+    before = usage()
+    told = change_some(path)
+
+    assert differences(before, usage()) == told["usage"]
 
 
 def test_the_day_is_the_one_the_demo_tells(tmp_path: Path):
@@ -52,8 +73,9 @@ def test_the_day_is_the_one_the_demo_tells(tmp_path: Path):
     assert told["organizations"] == {"changed": 2, "added": 0}
     assert told["accounts"] == {"changed": 5, "added": 1}
     assert told["users"] == {"changed": 7, "added": 3}
-    # 5 upgrades + 2 new names + 7 new titles + 1 arrival, which names its three people.
-    assert len(told["story"]) == 15
+    assert told["events"] == {"changed": 0, "added": 12}
+    # 5 upgrades + 2 new names + 7 new titles + 1 of events + 1 arrival, which names its three people.
+    assert len(told["story"]) == 16
     assert all(sentence.endswith(".") for sentence in told["story"])
 
 

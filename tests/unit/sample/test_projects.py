@@ -32,14 +32,21 @@ def test_the_demo_points_at_the_emulator_it_was_given(tmp_path: Path):
 
 
 def test_the_demo_maps_only_columns_that_the_warehouse_has(tmp_path: Path):
-    """`arr` is computed by the model; all else is a column of the table of the same name."""
+    """What a model computes is named here; all else is a column of the table of the same name."""
+    computed = {"accounts": {"arr"}, "usage": {"actions", "people", "last_action_at"}}
+    tables = {"usage": "accounts", "events": "product_events"}
     demo_project(tmp_path)
 
     project = load(tmp_path / "headrace.yaml")
-    assert list(project["syncs"]) == ["organizations", "accounts", "users"]
+    assert list(project["syncs"]) == ["organizations", "accounts", "users", "usage", "events"]
+    assert {"rest_objects", "analytics_objects", "events"} == {one["type"] for one in project["syncs"].values()}
     for name, sync in project["syncs"].items():
-        assert columns_read([sync["match"], sync["fields"]]) <= {*TABLES[name], "arr"}
-        assert project["models"][name]["primary_key"] in TABLES[name]
+        table = TABLES[tables.get(name, name)]
+        rules = [
+            sync[part] for part in ("match", "fields", "event", "timestamp", "traits", "properties") if part in sync
+        ]
+        assert columns_read(rules) <= {*table, *computed.get(name, ())}
+        assert project["models"][name]["primary_key"] in table
 
 
 def test_the_starter_maps_only_columns_of_its_csv(tmp_path: Path):

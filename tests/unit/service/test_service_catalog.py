@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,59 @@ def test_an_export_that_is_applied_changes_nothing(world: World, tmp_path: Path)
     assert files == world.catalog.export(world.project)
     assert "warehouse.duckdb" in files["headrace.yaml"]
     assert str(tmp_path) not in files["headrace.yaml"]
+
+
+def test_a_key_that_yaml_takes_for_null_is_the_option_of_that_name(world: World):
+    """`null: skip` is an option of every rule, and a bare `null` is no text to a YAML parser."""
+    text = PROJECT.replace("{column: plan}", "{column: plan, null: skip}")
+
+    applied = world.apply(text)
+    files = world.catalog.export(world.project)
+    again = world.apply(files["headrace.yaml"])
+
+    assert [] == applied.findings
+    assert "skip" == world.catalog.get("sync", "accounts-to-vitally").fields["traits"].object["plan"].null
+    assert {"unchanged"} == set(edits(again).values())
+
+
+def test_the_sections_of_events_and_analytics_objects_return_from_an_export(world: World):
+    events = """
+          events:
+            model: accounts
+            destination: vitally
+            type: events
+            event: {static: Seen}
+            fields: {accountId: {column: id}}
+            properties: {columns: [plan]}
+          usage:
+            model: accounts
+            destination: vitally
+            type: analytics_objects
+            object: account
+            match: {column: id, field: externalId}
+            traits: {plan: {column: plan, null: skip}}
+        """
+    token = "    rest_api_token: {env: REST_TOKEN}\n"
+    text = PROJECT.replace(token, token + "    analytics_api_token: {env: REST_TOKEN}\n")
+
+    applied = world.apply(text + textwrap.indent(textwrap.dedent(events), "  "))
+    again = world.apply(world.catalog.export(world.project)["headrace.yaml"])
+
+    assert [] == applied.findings
+    assert {"unchanged"} == set(edits(again).values())
+
+
+def test_a_sync_whose_token_is_not_set_is_refused_by_the_name_of_the_token(world: World):
+    text = PROJECT + textwrap.indent(
+        "events: {model: accounts, destination: vitally, type: events, event: {static: Seen}, "
+        "fields: {accountId: {column: id}}}\n",
+        "  ",
+    )
+
+    findings = world.check(text).findings
+
+    assert ["token_missing"] == [one.code for one in findings]
+    assert "analytics_api_token" in findings[0].message
 
 
 def test_two_sql_files_of_one_name_are_not_exported_onto_each_other(world: World):

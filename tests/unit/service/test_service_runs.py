@@ -14,7 +14,7 @@ import pytest
 from headrace.app import App, Settings
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RunStatus
-from headrace.engine.run import RunOptions
+from headrace.engine.job import RunOptions
 from headrace.service.locks import FileLock
 from headrace.service.runs import RunService
 from headrace.store.runs import Hold, NewRun

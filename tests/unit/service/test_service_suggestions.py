@@ -102,9 +102,21 @@ def test_a_whole_sync_is_suggested_that_can_be_applied(app: App, tmp_path: Path)
     assert MatchConfig(column="id", field="externalId") == found.sync.match
 
 
+@pytest.mark.parametrize(("sync_type", "kind"), [("analytics_objects", "user"), ("events", None)])
+def test_sections_of_their_own_are_written_as_such(app: App, tmp_path: Path, sync_type: str, kind: str | None):
+    found = app.suggestions.for_model("accounts", "vitally", sync_type, kind)
+
+    made = read(as_yaml(found))["syncs"]["accounts-to-vitally"]
+
+    section = made["traits" if kind else "properties"]
+    assert {"column": "Größe"} == section["Größe"]
+    assert "mode" not in made
+    assert ("match" in made) == (kind is not None)
+
+
 def test_a_sync_without_anything_left_says_so(app: App):
     found = app.suggestions.for_sync("names")
-    nothing = Suggested(found.name, found.sync, is_new=False, suggestions=Suggestions((), (), ()))
+    nothing = Suggested(found.name, found.sync, is_new=False, needs_match=True, suggestions=Suggestions((), (), ()))
 
     assert '# Nothing is left to map in the sync "names".\n' == as_yaml(nothing)
 

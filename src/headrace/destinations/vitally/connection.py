@@ -101,6 +101,15 @@ class VitallySettings(BaseModel):
     analytics_rate_limit: Ceiling = Field(default=None, description="Ceiling for Analytics. None is documented.")
     concurrency: int = Field(default=32, ge=1, le=512, description="REST requests under way at once.")
     analytics_concurrency: int = Field(default=4, ge=1, le=64, description="Analytics batches under way at once.")
+    analytics_batch_messages: int = Field(
+        default=100, ge=1, le=100, description="Messages in a batch. 100 is the most that Vitally takes."
+    )
+    analytics_batch_bytes: int = Field(
+        default=500_000,
+        ge=1_000,
+        le=10_000_000,
+        description="Bytes of a batch. Vitally documents no limit; a batch that is refused as too large is halved.",
+    )
     timeout: Span = Field(default=timedelta(seconds=30), description="How long to wait for an answer.")
 
     @model_validator(mode="before")

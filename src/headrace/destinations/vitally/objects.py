@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.destinations.vitally.connection import ANALYTICS_TOKEN, REST_TOKEN, VitallySettings
+from headrace.destinations.vitally.connection import REST_TOKEN
 from headrace.domain.spec import (
-    DestinationSpec,
     Field,
     FieldType,
     Matching,
@@ -19,7 +18,7 @@ _CREATING = frozenset({Mode.UPSERT, Mode.INSERT})
 _UPDATING = frozenset({Mode.UPDATE})
 _REMOVED = frozenset[str]({"ignore", "clear", "delete"})
 
-_BY_EXTERNAL_ID = Matching("externalId", "Your own id of the record.", _ALL)
+BY_EXTERNAL_ID = Matching("externalId", "Your own id of the record.", _ALL)
 _BY_ID = Matching("id", "Vitally's own id of the record. It can't create one.", _UPDATING, is_field=False)
 
 _NAME = Field(
@@ -33,7 +32,7 @@ _TRAITS = Field(
 )
 # vitally 4.2: these are not body fields. They are sent as traits, and Vitally fills the field from the trait that the
 # workspace's settings name.
-_VIA_TRAITS = (
+VIA_TRAITS = (
     Field(
         "mrr",
         FieldType.NUMBER,
@@ -72,9 +71,9 @@ ORGANIZATION = ObjectSpec(
     name="organization",
     title="Organizations",
     help="Groups of accounts: a parent company, a book of business.",
-    fields=(_NAME, _TRAITS, *_VIA_TRAITS),
+    fields=(_NAME, _TRAITS, *VIA_TRAITS),
     modes=_ALL,
-    matchings=(_BY_EXTERNAL_ID, _BY_ID),
+    matchings=(BY_EXTERNAL_ID, _BY_ID),
     removed_rules=_REMOVED,  # type: ignore[arg-type]
     rank=1,
 )
@@ -94,17 +93,22 @@ ACCOUNT = ObjectSpec(
             aliases=("org", "org_id", "parent_id"),
         ),
         _TRAITS,
-        *_VIA_TRAITS,
+        *VIA_TRAITS,
     ),
     modes=_ALL,
-    matchings=(_BY_EXTERNAL_ID, _BY_ID),
+    matchings=(BY_EXTERNAL_ID, _BY_ID),
     removed_rules=_REMOVED,  # type: ignore[arg-type]
     rank=2,
 )
 
 # vitally 5.3: at least one parent is required. The words are those that Hightouch shows.
 PARENTS = ("accountIds", "organizationIds")
-PARENTS_MESSAGE = "Must specify at least one of: accountIds or organizationIds"
+PARENTS_RULE = Requirement(
+    PARENTS,
+    frozenset({"email", "externalId"}),
+    "parent_required",
+    "Must specify at least one of: accountIds or organizationIds",
+)
 
 USER = ObjectSpec(
     name="user",
@@ -146,13 +150,13 @@ USER = ObjectSpec(
     ),
     modes=_ALL,
     matchings=(
-        _BY_EXTERNAL_ID,
+        BY_EXTERNAL_ID,
         Matching("email", "The email address, compared without case and surrounding blanks.", _ALL, folds=True),
         _BY_ID,
     ),
     requirements=(
         Requirement(("externalId",), frozenset({"email"}), "field_required", "Required field"),
-        Requirement(PARENTS, frozenset({"email", "externalId"}), "parent_required", PARENTS_MESSAGE),
+        PARENTS_RULE,
     ),
     removed_rules=_REMOVED,  # type: ignore[arg-type]
     rank=3,
@@ -164,13 +168,4 @@ REST_OBJECTS = SyncTypeSpec(
     help="One request a record, each with its own answer: upsert, update, insert, removal.",
     secret=REST_TOKEN.name,
     objects=(ORGANIZATION, ACCOUNT, USER),
-)
-
-VITALLY = DestinationSpec(
-    type="vitally",
-    title="Vitally",
-    help="Customer success: organizations, accounts, users and what they do.",
-    settings=VitallySettings,
-    secrets=(REST_TOKEN, ANALYTICS_TOKEN),
-    sync_types=(REST_OBJECTS,),
 )

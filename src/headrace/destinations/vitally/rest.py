@@ -29,7 +29,8 @@ from headrace.destinations import (
     Verdict,
 )
 from headrace.destinations.vitally.connection import Connection
-from headrace.destinations.vitally.objects import PARENTS, REST_OBJECTS, VITALLY
+from headrace.destinations.vitally.declaration import VITALLY
+from headrace.destinations.vitally.objects import PARENTS, REST_OBJECTS
 from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.responses import common_verdict, parsed, rejected, words
 from headrace.domain.errors import Bug
@@ -54,6 +55,8 @@ class RestObjects:
     """A Vitally destination as one sync of REST objects sees it."""
 
     spec = VITALLY
+    api = "rest"
+    batching = None
 
     def __init__(
         self, connection: Connection, object_name: str, match_field: str, parents: Literal["exact", "add"] = "exact"

@@ -1,0 +1,157 @@
+"""Analytics objects and events: a row's messages, the batch that carries them, and what its answer means (vitally 7).
+
+Fire and forget: Vitally answers that a batch was accepted and processes it later. It is upsert by our own ids, and
+`messageId` keeps a repeat from counting twice. Nothing is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import orjson
+
+from headrace.destinations import (
+    Accepted,
+    Batching,
+    BatchVerdict,
+    Limits,
+    Origin,
+    Probe,
+    Refused,
+    Stop,
+    Task,
+    TooLarge,
+)
+from headrace.destinations.vitally.connection import Connection
+from headrace.destinations.vitally.declaration import VITALLY
+from headrace.destinations.vitally.probes import probes, read_probe
+from headrace.destinations.vitally.responses import common_verdict, words
+from headrace.domain.errors import Bug
+from headrace.domain.mapping import Record
+from headrace.domain.message_id import message_id
+from headrace.domain.request import NoResponse, Request, Response
+
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+_ID = {"organization": "organizationId", "account": "accountId", "user": "userId"}
+
+
+class _Batches:
+    """What objects and events share: the batch, its answer, the connection."""
+
+    spec = VITALLY
+    api = "analytics"
+
+    def __init__(self, connection: Connection, origin: Origin, *, reads_before: bool) -> None:
+        settings = connection.settings
+        self._connection = connection
+        self._origin = origin
+        self._url = connection.url("analytics", "/analytics/v1/batch")
+        # The body is a bare array (vitally 7.6): two brackets, and a comma between messages.
+        self.batching = Batching(
+            settings.analytics_batch_messages, settings.analytics_batch_bytes, frame=2, gap=1, reads_before=reads_before
+        )
+
+    def batch(self, messages: Sequence[bytes]) -> Request:
+        return Request("POST", self._url, "analytics", body=b"[%s]" % b",".join(messages), headers=_JSON)
+
+    def judge_batch(self, request: Request, answer: Response | NoResponse) -> BatchVerdict:
+        if (verdict := common_verdict(request, answer)) is not None:
+            return verdict
+        assert isinstance(answer, Response)
+        if answer.status < 300:
+            return Accepted()
+        if answer.status == 413:
+            return TooLarge(words(answer))
+        if answer.status in (404, 405):
+            # No row can be to blame for this: the address is not the one of the API.
+            message = f"{self._url} answered {answer.status}: {words(answer)}. Check region, subdomain and "
+            return Stop("destination_misconfigured", f"{message}analytics_url.")
+        return Refused(answer.status, words(answer))
+
+    def limits(self, api: str) -> Limits:
+        return self._connection.limits(api)
+
+    def authorize(self, api: str) -> Mapping[str, str]:
+        return self._connection.authorize(api)
+
+    def probes(self) -> Sequence[Probe]:
+        return probes(self._connection)
+
+    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
+        return read_probe(self._connection, probe, answer)
+
+
+class AnalyticsObjects(_Batches):
+    """A Vitally destination as one sync of analytics objects sees it."""
+
+    def __init__(
+        self, connection: Connection, origin: Origin, object_name: str, parents: Literal["exact", "add"]
+    ) -> None:
+        # The link to an account that a user has left is taken away by a message of its own (vitally 7.5).
+        self._unlinks = object_name == "user" and parents == "exact"
+        super().__init__(connection, origin, reads_before=self._unlinks)
+        self._kind = object_name
+
+    def messages(self, task: Task) -> Sequence[bytes]:
+        record = _record_of(task)
+        body = {"type": self._kind, _ID[self._kind]: record.match, "traits": record.values.get("traits") or {}}
+        if self._kind != "user":
+            if (organization := record.references.get("organizationId")) is not None and task.operation.parents:
+                body["organizationId"] = organization.ids[0]
+            return (self._encoded(body, task),)
+        links = _links(record)
+        several = len(links) > 1
+        found = [self._encoded({**body, **link}, task, *(link.values() if several else ())) for link in links]
+        if task.before is not None and task.before.match == record.match:
+            found += self._unlinked(task, record, task.before)
+        return found
+
+    def _unlinked(self, task: Task, record: Record, before: Record) -> list[bytes]:
+        left = set(_ids(before, "accountIds")).difference(_ids(record, "accountIds"))
+        return [
+            self._encoded({"type": "unlink", "userId": before.match, "accountId": one}, task, "unlink", one)
+            for one in sorted(left)
+        ]
+
+    def _encoded(self, body: dict[str, Any], task: Task, *parents: str) -> bytes:
+        origin = self._origin
+        body["messageId"] = message_id(
+            origin.workspace, origin.sync_id, self._kind, task.key, *parents, task.generation, task.row_hash
+        )
+        return orjson.dumps(body)
+
+
+class Events(_Batches):
+    """A Vitally destination as one sync of events sees it."""
+
+    def __init__(self, connection: Connection, origin: Origin) -> None:
+        super().__init__(connection, origin, reads_before=False)
+
+    def messages(self, task: Task) -> Sequence[bytes]:
+        values = _record_of(task).values
+        # An event is sent once: its id is that of its key, whatever the row holds and however often it is repeated.
+        body = {"type": "track", "messageId": message_id(self._origin.workspace, self._origin.sync_id, task.key)}
+        return (orjson.dumps({**body, "properties": {}, **values}),)
+
+
+def _record_of(task: Task) -> Record:
+    if task.record is None:
+        raise Bug("a removal reached an API that has none", key=task.key)
+    return task.record
+
+
+def _ids(record: Record, name: str) -> tuple[str, ...]:
+    found = record.references.get(name)
+    return found.ids if found is not None else ()
+
+
+def _links(record: Record) -> list[dict[str, str]]:
+    """The parents of each message of a user: one account a message (vitally 7.3), and the organization beside it.
+
+    Several organizations can't stand beside one account: each is then a message of its own.
+    """
+    accounts, organizations = _ids(record, "accountIds"), _ids(record, "organizationIds")
+    if len(organizations) == 1 and accounts:
+        return [{"accountId": one, "organizationId": organizations[0]} for one in accounts]
+    return [{"accountId": one} for one in accounts] + [{"organizationId": one} for one in organizations]
