@@ -20,6 +20,7 @@ from headrace.service.assembly import Assembly, opened_source, secret_faults
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.runs import RunService
 from headrace.service.secrets import Secrets
+from headrace.service.suggestions import SuggestionService
 from headrace.service.trials import TrialService
 from headrace.store.workspace import Workspace
 
@@ -145,6 +146,10 @@ class App:
     @cached_property
     def trials(self) -> TrialService:
         return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
+
+    @cached_property
+    def suggestions(self) -> SuggestionService:
+        return SuggestionService(self.catalog, self.assembly)
 
     def close(self) -> None:
         if self._workspace is not None:

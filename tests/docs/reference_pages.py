@@ -23,15 +23,28 @@ from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.destinations.vitally.connection import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
+from headrace.domain.columns import ColumnType
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
+from headrace.domain.json_values import MOST_DIGITS, MOST_LEVELS
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
-from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field, Mode, ObjectSpec, SyncTypeSpec
+from headrace.domain.spec import (
+    MODE_HELP,
+    REMOVED_HELP,
+    DestinationSpec,
+    Field,
+    FieldType,
+    Mode,
+    ObjectSpec,
+    SyncTypeSpec,
+)
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
-from headrace.domain.templates.values import MOST_CHARACTERS, MOST_DIGITS, MOST_ITERATIONS, MOST_LEVELS, MOST_WORK
+from headrace.domain.templates.values import MOST_CHARACTERS, MOST_ITERATIONS, MOST_WORK
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
+CARRIED = Path(__file__).parents[1] / "contract" / "sources" / "types.json"
 MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
 MEANINGS = {
@@ -89,6 +102,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "codes.md": codes_page(),
         "templates.md": templates_page(),
+        "types.md": types_page(),
     }
     for kind in DESTINATION_KINDS:
         made[f"{kind}.md"] = destination_page(destination_kind(kind).SPEC)
@@ -469,6 +483,63 @@ def liquid_differences() -> list[str]:
     """What the golden set says is different on purpose, each once."""
     cases = json.loads(GOLDEN.read_text(encoding="utf-8"))["differences"]
     return list(cases.values())
+
+
+# Types ------------------------------------------------------------------------------------------------------------
+
+NULLS = (
+    ("a field of the record", "left out", "`null: send` sends null"),
+    ("a trait, a key of an object, a member of a list", "sent as null", "`null: skip` leaves it out"),
+    ("the match column", "the row is invalid: [match_value_missing](codes.md#match_value_missing)", ""),
+    ("a required field", "the row is invalid: [field_required](codes.md#field_required)", ""),
+    ("a reference to one record", "left out", "`null: send` sends null"),
+    ("a list of references", "left out", "invalid where one is required: [parent_required](codes.md#parent_required)"),
+    ("a column that a template reads", "nothing is written for it", "blank output is null where the field is no text"),
+)
+
+
+def types_page() -> str:
+    """What becomes of each type: from the tables of the mapping, and from the cases that the contract tests carry."""
+    return page("Types", _types_lines())
+
+
+def _types_lines() -> Iterator[str]:
+    yield "What a column holds decides which fields it fits and how it is sent."
+    yield from (f"Every source tells its columns in these types: {_words(ColumnType)}.", "")
+    yield from ("## What fits which field", "")
+    yield "`check` and `apply` compare each mapped column with its field. Where it does not fit and a conversion loses"
+    yield "nothing, they offer it. A value that can't be converted is a fault of its row"
+    yield from ("([type_mismatch](codes.md#type_mismatch)) that names field, value and expected type.", "")
+    fitting = ((code(one), _words(kind for kind in ColumnType if fits(kind, one)), _offers(one)) for one in FieldType)
+    yield from table(("field", "fits", "offered"), fitting)
+    yield from ("## Conversions", "", "Columns that `as` can convert. Any other is refused when configured.", "")
+    converting = ((f"`as: {one}`", _words(kind for kind in ColumnType if converts(kind, one))) for one in AS_TYPE)
+    yield from table(("conversion", "columns"), converting)
+    yield from ("## Nulls and empty text", "")
+    yield from table(("a null in", "is", "otherwise"), NULLS)
+    yield "Empty text is sent as it is; `empty_string: null` makes it null first."
+    yield "On an object, a list or the list form, `null` and `empty_string` hold for every rule inside that says"
+    yield from ("nothing itself.", "")
+    yield from ("## How values are sent", "", "Every line is carried by a test through its source, twice.", "")
+    for rule in json.loads(CARRIED.read_text(encoding="utf-8"))["rules"]:
+        yield from (f"### {rule['name']}", "", rule["says"], "")
+        yield from table(("source", "type", "value", "column", "sent"), map(_carried_row, rule["cases"]))
+
+
+def _offers(field: FieldType) -> str:
+    offered: dict[str, list[str]] = {}
+    for kind in ColumnType:
+        if not fits(kind, field) and (as_ := offer(kind, field)) is not None:
+            offered.setdefault(as_, []).append(kind)
+    return "; ".join(f"`as: {as_}` for {_words(kinds)}" for as_, kinds in offered.items())
+
+
+def _carried_row(case: dict[str, Any]) -> tuple[str, ...]:
+    values = case["value"] if isinstance(case["value"], list) else [case["value"]]
+    sent = case["sent"] if isinstance(case["sent"], list) else [case["sent"]]
+    column = code(case["column"]) + (f", `as: {case['as']}`" if "as" in case else "")
+    told = ("a fault" if one.startswith("type_mismatch") else code(one) for one in sent)
+    return case["source"], case["type"], ", ".join(map(code, values)), column, ", ".join(told)
 
 
 # Destinations -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,19 +38,26 @@ def preview(
         found = app.trials.preview(model, limit)
     if json:
         columns = [{"name": one.name, "type": one.type, "native": one.native} for one in found.columns]
-        say_json({"columns": columns, "rows": found.rows, "key": asdict(found.proof) | {"holds": found.proof.holds}})
+        rows = [[_text_of_bytes(value) for value in row] for row in found.rows]
+        say_json({"columns": columns, "rows": rows, "key": asdict(found.proof) | {"holds": found.proof.holds}})
         return
     types = [painted(one.native.lower(), "dim") for one in found.columns]
-    rows = [[_cell(value) for value in row] for row in found.rows]
-    say_table([clean(one.name) for one in found.columns], [types, *rows])
+    cells = [[_cell(value) for value in row] for row in found.rows]
+    say_table([clean(one.name) for one in found.columns], [types, *cells])
     say()
     say(f"{count(len(found.rows), 'row')} shown of {found.proof.rows:,}.")
     say(_proof(found.proof))
 
 
+def _text_of_bytes(value: Any) -> Any:
+    """Bytes as they would be sent."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return painted("null", "dim")
+    value = _text_of_bytes(value)
     if isinstance(value, bool | dict | list):
         import orjson
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from headrace.domain.columns import ColumnType
+from headrace.domain.json_values import MOST_DIGITS, NotFinite, TooDeep, float_text, read_json, read_sendable, sendable
 from headrace.domain.rules import AsType
 from headrace.domain.spec import FieldType
 
@@ -39,16 +40,16 @@ class Mismatch(ValueError):
 
 def show_value(value: object) -> str:
     """A value as a message shows it: short, its type visible, never a whole document."""
-    shown = (
-        orjson.dumps(value).decode()
-        if isinstance(value, str | int | float | bool | None) and not _is_huge(value)
-        else str(value)
-    )
+    match value:
+        case str() | bool() | None:
+            shown = orjson.dumps(value).decode()
+        case float() if not math.isfinite(value):
+            shown = float_text(value)
+        case dict() | list():
+            shown = orjson.dumps(sendable(value)).decode()
+        case _:
+            shown = str(value)
     return shown if len(shown) <= 60 else shown[:57] + "..."
-
-
-def _is_huge(value: object) -> bool:
-    return isinstance(value, int) and not -(2**63) <= value < 2**64
 
 
 def iso(instant: datetime) -> str:
@@ -67,7 +68,7 @@ def _same(value: Any) -> Any:
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise Mismatch(value, "a finite number", "JSON has no NaN and no infinity")
-    return value
+    return value + 0.0  # -0.0 is 0.0
 
 
 def _exact(value: Any) -> Any:
@@ -82,16 +83,32 @@ def _exact(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    # What may be past 64 bits (HUGEINT, the type of a sum) arrives as a whole Decimal.
+    # What may be past 64 bits (HUGEINT, the type of a sum) arrives as text or as a whole Decimal.
     whole = value if type(value) is int else int(value)
     return whole if -(2**63) <= whole < 2**64 else orjson.Fragment(str(whole))
 
 
+def read_document(value: Any) -> Any:
+    """JSON text as a value, every number exact. Raises Mismatch."""
+    try:
+        return read_json(_text_of(value))
+    except ValueError as fault:
+        raise _no_json(value, fault) from None
+
+
 def _parsed(value: Any) -> Any:
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        raise Mismatch(value, "JSON") from None
+        return read_sendable(_text_of(value))
+    except ValueError as fault:
+        raise _no_json(value, fault) from None
+
+
+def _text_of(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def _no_json(value: Any, fault: ValueError) -> Mismatch:
+    return Mismatch(value, "JSON", str(fault) if isinstance(fault, TooDeep | NotFinite) else "")
 
 
 def jsonable(value: Any) -> Any:
@@ -136,7 +153,7 @@ def _as_string(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case float():
-            return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+            return float_text(value)
         case Decimal():
             return format(value, "f")
         case datetime():
@@ -148,12 +165,10 @@ def _as_string(value: Any) -> str:
         case int():
             return str(value)
         case _:
-            return orjson.dumps(value).decode()
+            return orjson.dumps(sendable(value)).decode()
 
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
-MOST_DIGITS = 1000
-"""Text such as 1e999999999 is a number, and written out it would fill the memory."""
 
 
 def _number_in(value: Any, expected: str) -> Decimal:
@@ -233,14 +248,14 @@ def _moment(value: Any) -> datetime:
 
 
 def _as_object(value: Any) -> dict[str, Any]:
-    parsed = _parsed(value) if isinstance(value, str | bytes) else value
+    parsed = _parsed(value) if isinstance(value, str | bytes) else sendable(value)
     if not isinstance(parsed, dict):
         raise Mismatch(value, "a JSON object")
     return parsed
 
 
 def _as_array(value: Any) -> list[Any]:
-    parsed = _parsed(value) if isinstance(value, str | bytes) else value
+    parsed = _parsed(value) if isinstance(value, str | bytes) else sendable(value)
     if not isinstance(parsed, list):
         raise Mismatch(value, "a JSON array")
     return parsed
@@ -285,55 +300,6 @@ def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = No
             return _as_array
 
 
-# Whether a column fits a field, decided when configured -----------------------------------------------------------
-
-AS_TYPE: dict[AsType, FieldType] = {
-    "string": FieldType.TEXT,
-    "integer": FieldType.NUMBER,
-    "number": FieldType.NUMBER,
-    "boolean": FieldType.BOOLEAN,
-    "datetime": FieldType.DATETIME,
-    "date": FieldType.DATETIME,
-    "object": FieldType.OBJECT,
-    "array": FieldType.ANY,
-}
-
-_FITS: dict[FieldType, frozenset[ColumnType]] = {
-    FieldType.TEXT: frozenset({ColumnType.TEXT}),
-    FieldType.ID: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
-    FieldType.NUMBER: frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL}),
-    FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
-    FieldType.DATETIME: frozenset({ColumnType.DATE, ColumnType.DATETIME, ColumnType.DATETIME_TZ}),
-    FieldType.OBJECT: frozenset({ColumnType.JSON}),
-    FieldType.REFERENCE: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
-    FieldType.REFERENCES: frozenset({ColumnType.TEXT, ColumnType.INTEGER, ColumnType.JSON}),
-    FieldType.ANY: frozenset(ColumnType),
-}
-
-_OFFERS: dict[FieldType, AsType] = {
-    FieldType.TEXT: "string",
-    FieldType.ID: "string",
-    FieldType.NUMBER: "number",
-    FieldType.BOOLEAN: "boolean",
-    FieldType.DATETIME: "datetime",
-    FieldType.OBJECT: "object",
-}
-
-
-def fits(column: ColumnType, field: FieldType) -> bool:
-    """Whether every value of such a column may stand in such a field without `as`."""
-    return column in _FITS[field]
-
-
-def offer(column: ColumnType, field: FieldType) -> AsType | None:
-    """The `as` that could make the column fit the field, or None."""
-    if field is FieldType.DATETIME and column is not ColumnType.TEXT:
-        return None
-    if field is FieldType.OBJECT and column is not ColumnType.TEXT:
-        return None
-    return _OFFERS.get(field)
-
-
 # The type of a JSON value against the type of a field, row by row --------------------------------------------------
 
 
@@ -341,9 +307,7 @@ def check_field(value: Any, field: FieldType) -> Any:
     """The value as the field takes it. Raises Mismatch where it is of another type."""
     match field:
         case FieldType.ID:
-            if isinstance(value, bool) or not isinstance(value, str | int):
-                raise Mismatch(value, "an id")
-            return str(value)
+            return id_text(value)
         case FieldType.TEXT:
             if not isinstance(value, str):
                 raise Mismatch(value, "text")
@@ -362,3 +326,23 @@ def check_field(value: Any, field: FieldType) -> Any:
         case _:
             pass
     return value
+
+
+_DIGITS = re.compile(r"-?\d+\Z")
+
+
+def id_text(value: Any) -> str:
+    """An id as text: text as it is, a whole number as its digits. Raises Mismatch for anything else."""
+    match value:
+        case str():
+            return value
+        case int() if not isinstance(value, bool):
+            return str(value)
+        case Decimal() if value.is_finite() and value == value.to_integral_value():
+            return format(value.to_integral_value(), "f")
+        case orjson.Fragment() if _DIGITS.match(digits := orjson.dumps(value).decode()):
+            return digits  # a whole number past 64 bits
+        case orjson.Fragment():
+            raise Mismatch(orjson.dumps(value).decode(), "an id")
+        case _:
+            raise Mismatch(value, "an id")

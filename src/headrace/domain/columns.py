@@ -33,6 +33,11 @@ class Column:
     native: str
     nested: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing but nulls, so that its type says nothing."""
+        return self.native.strip('"').lower() == "null"
+
 
 Columns = tuple[Column, ...]
 

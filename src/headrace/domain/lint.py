@@ -12,10 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import AS_TYPE, Mismatch, check_field, conversion, fits, jsonable, offer, read_datetime
+from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, read_datetime
 from headrace.domain.columns import Columns, ColumnType, column_named
 from headrace.domain.config import SECTIONS, Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
 
 
@@ -162,7 +163,7 @@ def _lint_rule(
         yield Finding("unknown_value", message, f"{path}.timezone")
     match rule:
         case r.ColumnRule():
-            yield from _lint_column(path, rule, wanted, columns)
+            yield from _lint_column(path, f"{path}.column", rule, wanted, columns)
         case r.StaticRule():
             yield from _lint_static(path, rule, wanted)
         case r.VariableRule():
@@ -178,24 +179,33 @@ def _lint_rule(
             if wanted not in (FieldType.OBJECT, FieldType.ANY):
                 yield _mismatch(path, "This is an object of columns", wanted)
             for name in rule.columns:
-                if columns is not None and column_named(columns, name) is None:
-                    yield _column_missing(f"{path}.columns", name, columns)
+                each = r.ColumnRule.model_validate({"column": name, "as": rule.as_})
+                yield from _lint_column(f"{path}.columns", f"{path}.columns", each, FieldType.ANY, columns)
         case r.ArrayRule():
             if wanted not in (FieldType.REFERENCES, FieldType.ANY):
                 yield _mismatch(path, "This is a list", wanted)
+            one = FieldType.REFERENCE if wanted is FieldType.REFERENCES else FieldType.ANY
             for number, inner in enumerate(rule.array):
-                yield from _lint_rule(f"{path}.array.{number}", inner, FieldType.ANY, columns, None)
+                yield from _lint_rule(f"{path}.array.{number}", inner, one, columns, None)
 
 
-def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Columns | None) -> Iterator[Finding]:
+def _lint_column(
+    path: str, named_at: str, rule: r.ColumnRule, wanted: FieldType, columns: Columns | None
+) -> Iterator[Finding]:
     if rule.as_ is not None:
         yield from _lint_as(path, rule.as_, wanted)
     if columns is None:
         return
     column = column_named(columns, rule.column)
     if column is None:
-        yield _column_missing(f"{path}.column", rule.column, columns)
-    elif rule.as_ is None and column.native != "null" and not fits(column.type, wanted):
+        yield _column_missing(named_at, rule.column, columns)
+    elif column.is_empty:
+        return
+    elif rule.as_ is not None and not converts(column.type, rule.as_):
+        said = f'Column "{column.name}" is {column.type} ({column.native}), and no such value is {_ARTICLES[rule.as_]}'
+        mend = " Take `as` away, or cast the column in the model's SQL."
+        yield Finding("type_mismatch", f"{said}: `as: {rule.as_}` would refuse every row.{mend}", path)
+    elif rule.as_ is None and not fits(column.type, wanted):
         mend = ""
         if (as_ := offer(column.type, wanted)) is not None:
             mend = f" Add `as: {as_}` to convert it."
@@ -204,6 +214,18 @@ def _lint_column(path: str, rule: r.ColumnRule, wanted: FieldType, columns: Colu
             mend += " If the text holds a JSON object, add `as: object`." if column.type is ColumnType.TEXT else ""
         said = f'Column "{column.name}" is {column.type} ({column.native})'
         yield _mismatch(path, said, wanted, mend or " Cast it in the model's SQL.")
+
+
+_ARTICLES: dict[r.AsType, str] = {
+    "string": "a text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "a boolean",
+    "datetime": "a datetime",
+    "date": "a date",
+    "object": "an object",
+    "array": "a list",
+}
 
 
 def _lint_as(path: str, as_: r.AsType, wanted: FieldType) -> Iterator[Finding]:

@@ -8,35 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dict
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, assert_never
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import orjson
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, natural
-from headrace.domain.columns import Column, Columns, ColumnType, column_named
+from headrace.domain.coerce import Mismatch, check_field, id_text, read_document
+from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import SyncConfig
 from headrace.domain.errors import Bug
 from headrace.domain.outcome import RowFault
 from headrace.domain.spec import Field, FieldType, ObjectSpec, Requirement
-
-Row = Sequence[Any]
-
-
-class _Skip:
-    """The value of a rule that is to be left out."""
-
-    def __repr__(self) -> str:
-        return "SKIP"
-
-
-SKIP = _Skip()
-Compute = Callable[[Row], Any]
+from headrace.domain.values import SKIP, Compute, Mismatches, Row, RuleCompiler, each_mismatch
 
 
 class Reference(NamedTuple):
@@ -108,7 +95,7 @@ class Mapping:
         match = self.match_value(row)
         faults: list[RowFault] = []
         values, references = self._fill(row, faults)
-        faults += self._missing(values, references)
+        faults += self._missing(values, references, {str(fault.field).partition(".")[0] for fault in faults})
         if faults:
             raise RowRefused(faults)
         return Record(match, values, references)
@@ -136,10 +123,13 @@ class Mapping:
                     continue
                 if value is not None:
                     value = check_field(value, spec.type)
-            except Mismatch as mismatch:
-                path = ".".join((spec.name, *mismatch.path))
-                faults.append(RowFault(mismatch.code, f'Field "{path}": {mismatch}.', path))
-                continue
+            except (Mismatch, Mismatches) as refused:
+                for mismatch in each_mismatch(refused):
+                    path = ".".join((spec.name, *mismatch.path))
+                    faults.append(RowFault(mismatch.code, f'Field "{path}": {mismatch}.', path))
+                if isinstance(refused, Mismatch) or spec.refers_to is not None:
+                    continue
+                value = refused.rest  # for a row of the ledger: what else the object held is still to be cleared
             if spec.inside:
                 # A new object: the one that is there may be a constant that every row shares.
                 values[spec.inside] = {**(values.get(spec.inside) or {}), spec.name: value}
@@ -147,15 +137,19 @@ class Mapping:
                 values[spec.name] = value
         return values, references
 
-    def _missing(self, values: Dict[str, Any], references: Dict[str, Reference]) -> list[RowFault]:
+    def _missing(
+        self, values: Dict[str, Any], references: Dict[str, Reference], refused: Collection[str]
+    ) -> list[RowFault]:
+        """Faults of what is required and not there. A field that was refused is there, and has its own fault."""
         faults = [
             RowFault("field_required", f'Required field "{name}" is null or empty.', name)
             for name in self._required
-            if values.get(name) in (None, "")
+            if values.get(name) in (None, "") and name not in refused
         ]
-        for rule in self._rules:
-            if not any(name in references or values.get(name) not in (None, "") for name in rule.any_of):
-                faults.append(RowFault(rule.code, rule.message, rule.any_of[0]))
+        there = {name for name, value in values.items() if value not in (None, "")} | references.keys() | set(refused)
+        faults += [
+            RowFault(rule.code, rule.message, rule.any_of[0]) for rule in self._rules if there.isdisjoint(rule.any_of)
+        ]
         return faults
 
 
@@ -167,7 +161,7 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
     """
     if (sync.match is None) != (not spec.matchings):
         raise Bug("a sync without its match reached the mapping")
-    compiler = _Compiler(columns, variables)
+    compiler = RuleCompiler(columns, variables)
     match = compiler.column(sync.match.column) if sync.match else None
     matched, mode = sync.match.field if sync.match else "", spec.mode(sync.mode)
     fields: list[tuple[Field, Compute, str]] = []
@@ -221,158 +215,11 @@ def _canonical(document: Any) -> bytes:
 def _ids(value: Any, spec: Field) -> tuple[str, ...]:
     """The ids in a reference's value: a scalar is a list of one; text that is a JSON array is that array."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(orjson.JSONDecodeError):  # an id may begin with a bracket
-            value = orjson.loads(value)
+        with suppress(Mismatch):  # an id may begin with a bracket
+            value = read_document(value)
     items = value if isinstance(value, list) else [] if value is None else [value]
-    for item in items:
-        if isinstance(item, bool | dict | list | orjson.Fragment):
-            raise Mismatch(item, "an id")
-    ids = tuple(dict.fromkeys(str(item) for item in items if item is not None and str(item).strip()))
+    texts = [id_text(item) for item in items if item is not None]
+    ids = tuple(dict.fromkeys(text for text in texts if text.strip()))
     if spec.type is FieldType.REFERENCE and len(ids) > 1:
         raise Mismatch(value, "one id", "this field holds one")
     return ids
-
-
-def _converter(to: r.AsType, column: Column, zone: ZoneInfo | None) -> Callable[[Any], Any]:
-    """The function behind `as` for a column: what needs reading is read first, so that `as` sees the value."""
-    wanted = conversion(to, column.type, zone)
-    if column.type is ColumnType.JSON:
-        before = natural(ColumnType.JSON)
-        return lambda value: None if (parsed := before(value)) is None else wanted(parsed)
-    if column.type is ColumnType.DATETIME and to == "string":
-        local = natural(ColumnType.DATETIME, zone)
-        return lambda value: wanted(local(value))
-    return wanted
-
-
-@dataclass(slots=True)
-class _Compiler:
-    """Turns rules into functions and keeps the list of columns they read."""
-
-    available: Columns
-    variables: Dict[str, Any]
-    read: list[Column] = field(default_factory=list)
-
-    def column(self, name: str) -> Column:
-        found = column_named(self.available, name)
-        if found is None:
-            raise Bug("a column that the model does not have reached the mapping", column=name)
-        if found not in self.read:
-            self.read.append(found)
-        return found
-
-    def reads(self, rule: r.Rule) -> list[str]:
-        """The columns a rule reads, in the order it reads them, repeats included."""
-        match rule:
-            case r.ColumnRule():
-                return [rule.column]
-            case r.ColumnsRule():
-                return list(rule.columns)
-            case r.ObjectRule():
-                return [name for inner in rule.object.values() for name in self.reads(inner)]
-            case r.ArrayRule():
-                return [name for inner in rule.array for name in self.reads(inner)]
-            case r.TemplateRule():
-                from headrace.domain.templates import reading
-
-                return [one.name for one in reading.columns_of(reading.template_of(rule), self.available).values()]
-            case r.StaticRule() | r.VariableRule():
-                return []
-
-    def top(self, rule: r.Rule, spec: Field) -> Compute:
-        """A rule that is a field of the object: nulls are left out unless it says otherwise."""
-        if spec.refers_to is not None and isinstance(rule, r.ColumnRule):
-            return self._reference(rule)
-        compute = self._value(rule, spec.type)
-        if (rule.null or "skip") == "skip":
-            return lambda row: SKIP if (value := compute(row)) is None else value
-        return compute
-
-    def _reference(self, rule: r.ColumnRule) -> Compute:
-        column = self.column(rule.column)
-        index = self.read.index(column)
-        absent = None if rule.null == "send" else SKIP
-        if rule.as_ is not None or rule.empty_string is not None:
-            compute = self._column_value(rule)
-            return lambda row: absent if (value := compute(row)) is None else value
-        read = natural(ColumnType.JSON) if column.type is ColumnType.JSON else lambda value: value
-        return lambda row: absent if (value := row[index]) is None else read(value)
-
-    def _value(self, rule: r.Rule, wanted: FieldType = FieldType.ANY) -> Compute:
-        """`wanted` is the type of the field that the rule is for; inside an object every type is its own."""
-        match rule:
-            case r.ColumnRule():
-                return self._column_value(rule)
-            case r.StaticRule():
-                constant = self._constant(rule.static, rule)
-                return lambda _row: constant
-            case r.VariableRule():
-                variable = self._constant(self.variables[rule.variable], rule)
-                return lambda _row: variable
-            case r.ObjectRule():
-                return self._object({key: (self._value(inner), inner.null) for key, inner in rule.object.items()})
-            case r.ColumnsRule():
-                options = rule.model_dump(by_alias=True, include={"as_", "empty_string", "timezone"})
-                each = {name: r.ColumnRule(column=name, **options) for name in rule.columns}
-                return self._object({name: (self._column_value(one), rule.null) for name, one in each.items()})
-            case r.ArrayRule():
-                return self._array([(self._value(inner), inner.null) for inner in rule.array])
-            case r.TemplateRule():
-                return self._template(rule, wanted)
-            case _:
-                assert_never(rule)
-
-    def _template(self, rule: r.TemplateRule, wanted: FieldType) -> Compute:
-        from headrace.domain.templates import reading  # slow to import, and most syncs have no template
-
-        found = reading.columns_of(reading.template_of(rule), self.available)
-        cells = [
-            reading.Cell(name, self.read.index(self.column(column.name)), reading.reader(column, rule.timezone))
-            for name, column in found.items()
-        ]
-        return reading.value_maker(rule, cells, self.variables, wanted)
-
-    def _column_value(self, rule: r.ColumnRule) -> Compute:
-        column = self.column(rule.column)
-        index = self.read.index(column)
-        zone = ZoneInfo(rule.timezone) if rule.timezone else None
-        convert = natural(column.type, zone)
-        if rule.as_ is not None:
-            convert = _converter(rule.as_, column, zone)
-        if rule.empty_string == "null":
-            return lambda row: None if (value := row[index]) is None or value == "" else convert(value)
-        return lambda row: None if (value := row[index]) is None else convert(value)
-
-    def _constant(self, value: Any, rule: r.Rule) -> Any:
-        if value is None or rule.as_ is None:
-            return jsonable(value)
-        return conversion(rule.as_, None, ZoneInfo(rule.timezone) if rule.timezone else None)(value)
-
-    @staticmethod
-    def _object(parts: Dict[str, tuple[Compute, str | None]]) -> Compute:
-        items = [(key, compute, null == "skip") for key, (compute, null) in parts.items()]
-
-        def build(row: Row) -> dict[str, Any]:
-            built = {}
-            for key, compute, skips in items:
-                try:
-                    value = compute(row)
-                except Mismatch as mismatch:
-                    mismatch.path = (key, *mismatch.path)
-                    raise
-                if value is None and skips:
-                    continue
-                built[key] = value
-            return built
-
-        return build
-
-    @staticmethod
-    def _array(parts: Sequence[tuple[Compute, str | None]]) -> Compute:
-        items = [(compute, null == "skip") for compute, null in parts]
-
-        def build(row: Row) -> list[Any]:
-            values = ((compute(row), skips) for compute, skips in items)
-            return [value for value, skips in values if not (value is None and skips)]
-
-        return build

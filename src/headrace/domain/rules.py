@@ -28,15 +28,20 @@ class _Rule(BaseModel):
 
     as_: AsType | None = Field(default=None, alias="as", description="Convert the value to this type first.")
     null: NullPolicy | None = Field(
-        default=None, description="Whether a null is sent or left out. Default: skip for fields, send inside traits."
+        default=None,
+        description="Whether a null is sent or left out. Default: skip for fields, send inside objects and lists. "
+        "On an object or a list it holds for every rule inside that says nothing itself.",
     )
     empty_string: EmptyPolicy | None = Field(
-        default=None, description="Whether an empty text is sent as it is (default) or as null."
+        default=None,
+        description="Whether an empty text is sent as it is (default) or as null. Handed on inside like `null`.",
     )
     by: Literal["external_id", "vitally_id"] | None = Field(
         default=None, description="For references: whose id the value is. Default external_id: looked up and cached."
     )
-    timezone: str | None = Field(default=None, description="IANA zone of a datetime without one. Default UTC.")
+    timezone: str | None = Field(
+        default=None, description="IANA zone of a datetime without one. Default UTC. Handed on like `null`."
+    )
 
 
 class ColumnRule(_Rule):

@@ -65,6 +65,8 @@ class Field:
     """Sent when a record is created, never when one is updated."""
     inside: str | None = None
     """The object field that it is sent in: `mrr` of an account travels inside `traits`."""
+    aliases: tuple[str, ...] = ()
+    """What columns for it are often called elsewhere; suggestions know them."""
     section: bool = False
     """Whether the configuration writes it as a section of its own beside `fields`, under the field's name."""
     by: frozenset[str] = frozenset({"external_id", "vitally_id"})

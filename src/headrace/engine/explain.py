@@ -110,7 +110,7 @@ def _sample(row: PlannedRow, mapping: Mapping) -> Sample:
     fields = [
         FieldChange(name, before, after)
         for name, before, after in zip(names, old, new, strict=True)
-        if shows_all or before != after
+        if shows_all or _differs(before, after)
     ]
     fault = row.fault
     if fault is None and row.values is not None:
@@ -119,6 +119,11 @@ def _sample(row: PlannedRow, mapping: Mapping) -> Sample:
         except RowRefused as refused:
             fault = refused.as_fault()
     return Sample(row.key, row.change, row.reason, tuple(fields), fault)
+
+
+def _differs(before: Any, after: Any) -> bool:
+    both_nan = before != before and after != after  # NaN alone is not itself
+    return bool(before != after) and not both_nan
 
 
 def _batches(plan: Plan, mapping: Mapping, job: Job, destination: BatchDestination) -> Iterator[ExactRequest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -70,6 +71,8 @@ def _read(column: Column, text: str) -> Any:
                 return datetime.fromisoformat(text)
             case ColumnType.DECIMAL:
                 return Decimal(text)
+            case ColumnType.BINARY:
+                return base64.b64decode(text, validate=True)
             case _:
                 return text
     except (ValueError, ArithmeticError, Mismatch) as error:

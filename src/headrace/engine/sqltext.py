@@ -14,6 +14,7 @@ _DECIMAL = re.compile(r"DECIMAL\(\d+,\s*\d+\)")
 _BIGINT_AT_MOST = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "INT", "INT2", "INT4", "INT8"}
 )
+_TEXT_OF_AN_INTEGER = frozenset({"HUGEINT", "UHUGEINT", "VARCHAR"})
 
 PROBE = (
     "CAST(hash(CAST(1 AS BIGINT), 'headrace é', CAST(2.5 AS DOUBLE), true, DATE '2026-01-31', "
@@ -36,7 +37,10 @@ def declared_type(column: Column, arriving: str) -> str:
     """The type the ledger keeps a column in. `arriving` is DuckDB's type of it as the source hands it over."""
     match column.type:
         case ColumnType.INTEGER:
-            return "BIGINT" if arriving in _BIGINT_AT_MOST else "DECIMAL(38,0)"
+            if arriving in _BIGINT_AT_MOST:
+                return "BIGINT"
+            # A HUGEINT arrives as text: it may have 39 digits.
+            return "VARCHAR" if arriving in _TEXT_OF_AN_INTEGER else "DECIMAL(38,0)"
         case ColumnType.NUMBER:
             return "DOUBLE"
         case ColumnType.DECIMAL:

@@ -16,6 +16,7 @@ from headrace.domain.config import (
     sync_id,
 )
 from headrace.domain.errors import ConfigurationError, Finding, UserError
+from headrace.domain.lint import near
 from headrace.domain.spec import ObjectSpec
 from headrace.engine.job import Job, Paths, RunOptions
 from headrace.service.catalog import CatalogService
@@ -83,14 +84,22 @@ class Assembly:
 
     def target(self, name: str) -> ObjectSpec:
         """What the rows of that sync become. Raises ConfigurationError where its destination has no such thing."""
-        sync: SyncConfig = self._catalog.get("sync", name)
+        return self.target_of(name, self._catalog.get("sync", name))
+
+    def target_of(self, name: str, sync: SyncConfig) -> ObjectSpec:
+        """The same for a sync that need not be in the catalog."""
         config: DestinationConfig = self._catalog.get("destination", sync.destination)
-        sync_type = destination_kind(config.type).SPEC.sync_type(sync.type)
+        spec = destination_kind(config.type).SPEC
+        sync_type = spec.sync_type(sync.type)
         target = sync_type.object(sync.object) if sync_type else None
         if target is None:
             message = (
                 f'Sync "{name}" is of type {sync.type} with object {sync.object}, which {config.type} does not have.'
             )
+            if sync_type is None:
+                message += near(sync.type, [one.name for one in spec.sync_types])
+            else:
+                message += near(sync.object or "", [one.name for one in sync_type.objects])
             raise ConfigurationError([Finding("unknown_value", message, f"syncs.{name}.type")])
         return target
 

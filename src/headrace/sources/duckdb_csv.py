@@ -112,7 +112,9 @@ def _mark(value: str) -> str:
         WHEN TRY_CAST({value} AS BIGINT)::VARCHAR = {value} THEN
             CASE WHEN length({value}) <= {_DIGITS_EXACT_IN_A_DOUBLE} THEN {_SHORT_INTEGER} ELSE {_LONG_INTEGER} END
         WHEN regexp_full_match({value}, '-?(0|[1-9]\\d{{0,14}})(\\.\\d+)?([eE][+-]?\\d+)?')
-            AND isfinite(TRY_CAST({value} AS DOUBLE)) THEN {_NUMBER}
+            AND isfinite(TRY_CAST({value} AS DOUBLE))
+            AND (length(rtrim(regexp_replace({value}, '\\D', '', 'g'), '0')) <= {_DIGITS_EXACT_IN_A_DOUBLE}
+                OR TRY_CAST({value} AS DOUBLE)::VARCHAR = {value}) THEN {_NUMBER}
         WHEN {value}[5] <> '-' THEN {_TEXT}
         WHEN length({value}) = 10 AND TRY_CAST({value} AS DATE)::VARCHAR = {value} THEN {_DATE}
         WHEN regexp_full_match({value}, '{_MOMENT}') AND TRY_CAST({value} AS TIMESTAMP) IS NOT NULL THEN {_DATETIME}

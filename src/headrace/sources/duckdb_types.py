@@ -35,7 +35,7 @@ _PLAIN = {
     "JSON": ColumnType.JSON,
     "VARIANT": ColumnType.JSON,
 }
-_NESTED = re.compile(r"(STRUCT|MAP|UNION|ROW)\b|.*\[\d*\]$", re.DOTALL)
+_NESTED = re.compile(r"(STRUCT|TUPLE|MAP|UNION|ROW)\b|.*\[\d*\]$", re.DOTALL)
 _TEXT_ALREADY = frozenset({"VARCHAR"})
 
 
@@ -60,7 +60,7 @@ def arrival(column: Column) -> str:
 def _shape(name: str, column: Column) -> str:
     match column.type:
         case ColumnType.INTEGER if column.native in ("HUGEINT", "UHUGEINT"):
-            return f"{name}::DECIMAL(38,0)"
+            return f"{name}::VARCHAR"  # 39 digits are one more than a decimal holds
         case ColumnType.NUMBER if column.native == "FLOAT":
             # By way of its text, so that 0.1 stays 0.1 and does not become 0.10000000149011612.
             return f"{name}::VARCHAR::DOUBLE"

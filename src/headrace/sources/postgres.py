@@ -28,6 +28,8 @@ from headrace.sources.streams import guarded_reader
 _STARTS = frozenset({"select", "with", "values", "table"})
 _BEFORE_THE_SQL = "SELECT * FROM ("
 _BATCH_BYTES = 8 << 20
+_WRITES_AS = {"TimeZone": "UTC", "DateStyle": "ISO", "IntervalStyle": "postgres", "extra_float_digits": "1"}
+"""How the server writes what arrives as text: the same for every role, else another role's rows would look changed."""
 
 _TABLES = """
     SELECT n.nspname, c.relname, pg_table_is_visible(c.oid) AS visible
@@ -133,7 +135,8 @@ class PostgresSource:
             try:
                 cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 cursor.execute(f"SET LOCAL statement_timeout = {int(self._limit_s * 1000)}")
-                cursor.execute("SET LOCAL TimeZone = 'UTC'")
+                for setting, value in _WRITES_AS.items():
+                    cursor.execute(f"SET LOCAL {setting} = '{value}'")
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
             except (adbc.Error, OSError) as failure:
                 raise self._fault(failure, "") from failure

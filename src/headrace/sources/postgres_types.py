@@ -18,6 +18,7 @@ _KINDS = {
     "float4": ColumnType.NUMBER,
     "float8": ColumnType.NUMBER,
     "numeric": ColumnType.DECIMAL,
+    "money": ColumnType.DECIMAL,
     "date": ColumnType.DATE,
     "timestamp": ColumnType.DATETIME,
     "timestamptz": ColumnType.DATETIME_TZ,
@@ -92,6 +93,8 @@ def _shape(name: str, column: Column) -> str:
         case ColumnType.NUMBER:
             # By way of its text, so that 0.1 stays 0.1 and does not become 0.10000000149011612.
             return f"{name}::text::float8" if column.native == "real" else name
+        case ColumnType.DECIMAL if column.native == "money":
+            return f"{name}::numeric::text"  # its own text has the currency's sign
         case ColumnType.DATE:
             return _within(name, "date", "0001-01-01", "9999-12-31")
         case ColumnType.DATETIME:

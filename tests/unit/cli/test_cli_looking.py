@@ -39,7 +39,7 @@ def test_the_commands_of_the_design_are_there():
     wanted = (
         "demo init apply export check schema sources models destinations syncs runs preview plan run test-row calls"
     )
-    wanted += " rows cancel approve secret key delete emulate"
+    wanted += " rows cancel approve secret key delete emulate suggest"
 
     assert set(wanted.split()) == {path[0] for path in ALL if len(path) == 1}
 
@@ -60,6 +60,36 @@ def test_the_workspace_may_be_named_after_the_command(delivered):
     assert ["run", "--", "--workspace", "w"] == workspace_first(["run", "--", "--workspace", "w"])
 
     assert 0 == delivered.headrace("syncs", "--workspace", ".headrace").code
+
+
+def test_bytes_are_shown_as_they_would_be_sent(project):
+    project.declare(replace=("table: accounts", "sql: \"select *, x'00ff' as photo from accounts\""))
+    assert 0 == project.headrace("apply", project.yaml).code
+
+    plain, told = project.headrace("preview", "accounts"), project.headrace("preview", "accounts", "--json").json
+
+    assert "AP8=" in plain.out
+    assert "AP8=" == told["rows"][0][3]
+
+
+def test_what_is_not_mapped_yet_is_suggested(applied):
+    """The names and types are known; nobody should have to type them."""
+    applied.declare(
+        replace=("traits: {{object: {{plan: {{column: plan}}}}}}".replace("{{", "{").replace("}}", "}"), "")
+    )
+    assert 0 == applied.headrace("apply", applied.yaml).code
+    new = ("suggest", "accounts", "--destination", "vitally", "--type", "rest_objects", "--object", "account")
+
+    plain, told = applied.headrace("suggest", "accounts"), applied.headrace("suggest", "accounts", "--json").json
+    whole = applied.headrace(*new)
+
+    assert "      plan: {column: plan} # no field has its name: a key of traits" in plain.out.splitlines()
+    (line,) = told["suggestions"]
+    assert ("fields.traits.object.plan", {"column": "plan"}) == (line["path"], line["rule"])
+    assert told["yaml"] == plain.out
+    assert "  accounts-to-vitally:" in whole.out.splitlines()
+    assert 2 == applied.headrace(*new[:-4]).code
+    assert 2 == applied.headrace("suggest", "nix").code
 
 
 def test_lists_show_what_there_is(delivered):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.domain.coerce import Mismatch, check_field, fits, offer
+from headrace.domain.coerce import Mismatch, check_field, id_text, show_value
 from headrace.domain.columns import ColumnType
+from headrace.domain.fitting import AS_TYPE, converts, fits, offer
+from headrace.domain.rules import AsType
 from headrace.domain.spec import FieldType
 
 from .world import T, columns_of, faults_of, sync_of, trait
@@ -42,7 +46,9 @@ def refusal(rule: dict[str, Any], kind: ColumnType, value: Any) -> str:
         (T.INTEGER, 2**64, "18446744073709551616"),
         (T.INTEGER, Decimal(-(10**37)), "-10000000000000000000000000000000000000"),
         (T.INTEGER, Decimal(12), "12"),  # the sum of a BIGINT column is a HUGEINT, which arrives as a decimal
+        (T.INTEGER, str(2**127), str(2**127)),  # what is past 38 digits arrives as text
         (T.NUMBER, 0.1, "0.1"),
+        (T.NUMBER, -0.0, "0.0"),
         (T.DECIMAL, Decimal("19.90"), "19.9"),
         (T.DECIMAL, Decimal("-0.00"), "0"),
         (T.DECIMAL, Decimal("1E+3"), "1000"),
@@ -55,6 +61,9 @@ def refusal(rule: dict[str, Any], kind: ColumnType, value: Any) -> str:
         (T.DATETIME, datetime(1, 1, 1), '"0001-01-01T00:00:00.000Z"'),
         (T.JSON, '{"a": [1, null, 1.5]}', '{"a":[1,null,1.5]}'),
         (T.JSON, "null", "null"),
+        (T.JSON, '{"a": 12345678901234567890123}', '{"a":12345678901234567890123}'),
+        (T.JSON, "[0.12345678901234567890123, 1e400]", "[0.12345678901234567890123,1" + "0" * 400 + "]"),
+        (T.JSON, '["1e400", 1.10]', '["1e400",1.1]'),
         (T.BINARY, b"\x00\xff", '"AP8="'),
         (T.TEXT, None, "null"),
     ],
@@ -71,7 +80,10 @@ def test_a_value_keeps_its_type_and_every_digit(kind: ColumnType, value: Any, se
         ("string", T.INTEGER, Decimal(2**70), f'"{2**70}"'),
         ("string", T.NUMBER, 12.0, '"12"'),
         ("string", T.NUMBER, 0.5, '"0.5"'),
+        ("string", T.NUMBER, float("nan"), '"NaN"'),
+        ("string", T.NUMBER, float("-inf"), '"-Infinity"'),
         ("string", T.DECIMAL, Decimal("19.90"), '"19.90"'),
+        ("string", T.DECIMAL, Decimal("NaN"), '"NaN"'),
         ("string", T.BOOLEAN, True, '"true"'),
         ("string", T.DATE, date(2026, 1, 31), '"2026-01-31"'),
         ("string", T.DATETIME, NOON, '"2026-01-31T12:00:00.000Z"'),
@@ -104,6 +116,13 @@ def test_a_value_keeps_its_type_and_every_digit(kind: ColumnType, value: Any, se
         ("object", T.TEXT, '{"seats": 3}', '{"seats":3}'),
         ("object", T.JSON, '{"seats": 3}', '{"seats":3}'),
         ("array", T.TEXT, "[1, 2]", "[1,2]"),
+        ("string", T.JSON, "12345678901234567890123", '"12345678901234567890123"'),
+        ("string", T.JSON, '{"a":12345678901234567890123}', '"{\\"a\\":12345678901234567890123}"'),
+        ("integer", T.JSON, "12345678901234567890123", "12345678901234567890123"),
+        ("number", T.JSON, "0.12345678901234567890123", "0.12345678901234567890123"),
+        ("object", T.TEXT, '{"a": 12345678901234567890123}', '{"a":12345678901234567890123}'),
+        ("array", T.JSON, "[12345678901234567890123]", "[12345678901234567890123]"),
+        ("object", T.BINARY, b'{"a": 1}', '{"a":1}'),
         ("integer", T.JSON, "null", "null"),
         ("string", T.JSON, "null", "null"),
     ],
@@ -119,6 +138,13 @@ def test_as_converts_without_loss(to: str, kind: ColumnType, value: Any, sent: s
         (None, T.NUMBER, float("-inf"), "a finite number"),
         (None, T.DECIMAL, Decimal("NaN"), "a finite number"),
         (None, T.JSON, "{oops", "JSON"),
+        (None, T.JSON, "[NaN]", "JSON. JSON has no NaN and no infinity"),
+        (None, T.JSON, "[-Infinity]", "JSON. JSON has no NaN and no infinity"),
+        (None, T.JSON, "[1e9999999999999999999]", "JSON"),
+        (None, T.JSON, '["\\ud800", 1e400]', "JSON"),
+        (None, T.JSON, "[" * 101 + "]" * 101, "JSON. it has more than 100 levels"),
+        (None, T.JSON, "[" * 100_000, "JSON"),
+        ("object", T.BINARY, b"\xff", "JSON"),
         ("integer", T.TEXT, "12.5", "an integer"),
         ("integer", T.TEXT, "1_000", "an integer"),
         ("integer", T.TEXT, "twelve", "an integer"),
@@ -188,6 +214,25 @@ def test_a_whole_number_arrives_exactly_as_it_was(value: int):
     assert value == int(told({}, T.INTEGER, Decimal(value))) == int(told({"as": "integer"}, T.TEXT, str(value)))
 
 
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-(10**30), 10**30, places=25),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=8,
+    )
+)
+def test_a_document_arrives_exactly_as_it_was(value: Any):
+    """A JSON column is a customer's; none of its numbers may be rounded on the way through."""
+    text = json.dumps(value, default=lambda number: {"$": str(number)})
+    text = re.sub(r'\{"\$": "([^"]*)"\}', r"\1", text)
+
+    assert exactly(text) == exactly(told({}, T.JSON, text))
+
+
+def exactly(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal)
+
+
 @given(st.text() | st.integers() | st.floats() | st.binary() | st.booleans(), st.sampled_from(["integer", "number"]))
 def test_any_value_is_a_number_or_a_fault(value: Any, to: str):
     """Whatever a warehouse holds, the row gets an outcome; nothing else may come out of a conversion."""
@@ -218,10 +263,49 @@ def test_types_agree_by_one_table(field: FieldType):
     assert FITS[field] == {kind for kind in ColumnType if fits(kind, field)}
 
 
+@pytest.mark.parametrize("kind", ColumnType)
+@pytest.mark.parametrize("to", get_args(AsType))
+def test_what_may_convert_is_what_some_value_of_the_column_proves(kind: ColumnType, to: AsType):
+    """A conversion that refuses every value is found when configured, and one that may work is not refused there."""
+    samples = {
+        T.TEXT: ["1", "true", "2026-01-31", "{}", "[]"],
+        T.INTEGER: [1, 2],
+        T.NUMBER: [1.0, 0.5],
+        T.DECIMAL: [Decimal(1), Decimal("0.5"), "1"],
+        T.BOOLEAN: [True, False],
+        T.DATE: [date(2026, 1, 31)],
+        T.DATETIME: [NOON],
+        T.DATETIME_TZ: [NOON],
+        T.JSON: ["1", "true", '"2026-01-31"', "{}", "[]"],
+        T.BINARY: [b"\xff", b"{}", b"[]"],
+    }
+    sync = sync_of({"name": {"static": "A"}, "traits": {"object": {"x": {"column": "v", "as": to}}}})
+
+    worked = [value for value in samples[kind] if not faults_of(sync, columns_of(id=T.TEXT, v=kind), v=value)]
+
+    assert converts(kind, to) == bool(worked)
+
+
+@pytest.mark.parametrize("kind", ColumnType)
+@pytest.mark.parametrize("field", FieldType)
+def test_what_is_offered_may_convert_and_gives_what_the_field_takes(kind: ColumnType, field: FieldType):
+    """An offer that lint itself would refuse sends a person in circles."""
+    as_ = offer(kind, field)
+
+    assert as_ is None or converts(kind, as_)
+    if as_ is not None and field not in (FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES):
+        assert AS_TYPE[as_] == field
+
+
 def test_a_conversion_is_offered_where_there_may_be_one():
     assert "datetime" == offer(T.TEXT, FieldType.DATETIME)
     assert "string" == offer(T.INTEGER, FieldType.TEXT)
     assert "object" == offer(T.TEXT, FieldType.OBJECT)
+    assert "integer" == offer(T.DECIMAL, FieldType.REFERENCE)
+    assert "string" == offer(T.JSON, FieldType.ID)
+    assert None is offer(T.DATE, FieldType.REFERENCE)
+    assert None is offer(T.DATE, FieldType.NUMBER)
+    assert None is offer(T.BINARY, FieldType.BOOLEAN)
     assert None is offer(T.INTEGER, FieldType.DATETIME)
     assert None is offer(T.NUMBER, FieldType.OBJECT)
 
@@ -246,6 +330,42 @@ def test_a_field_takes_its_own_type_only(field: FieldType, good: Any, bad: Any):
 
 def test_an_id_that_is_a_whole_number_is_its_digits():
     assert "12" == check_field(12, FieldType.ID)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("", ""), (12, "12"), (2**70, str(2**70)), (Decimal("12.00"), "12"), (orjson.Fragment(str(2**70)), str(2**70))],
+)
+def test_an_id_keeps_every_digit(value: Any, text: str):
+    assert text == id_text(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, 1.5, 12.0, None, {}, [], Decimal("0.5"), Decimal("NaN"), Decimal("Infinity"), orjson.Fragment("1.5")],
+)
+def test_what_is_neither_text_nor_whole_is_no_id(value: Any):
+    """`12.0` as an id would make a second record beside `12`."""
+    with pytest.raises(Mismatch):
+        id_text(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a", '"a"'),
+        (None, "null"),
+        (True, "true"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-Infinity"),
+        ({"a": Decimal("1.50")}, '{"a":1.50}'),
+        (2**70, str(2**70)),
+        (date(2026, 1, 31), "2026-01-31"),
+    ],
+)
+def test_a_message_shows_the_value_as_it_is(value: Any, shown: str):
+    """Told that `null` is not a number, a person looks for nulls in a column that holds NaN."""
+    assert shown == show_value(value)
 
 
 def test_a_message_never_holds_a_whole_document():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headrace.domain.columns import Column
 from headrace.domain.config import ModelConfig
 from headrace.domain.lint import lint_model, near
 
@@ -80,6 +81,18 @@ def test_a_choice_that_is_not_there_is_found_with_the_nearest_that_is(change: di
         ({"mrr": {"column": "name", "as": "string"}}, ("type_mismatch", "fields.mrr", "the field takes number")),
         ({"churnedAt": {"column": "name"}}, ("type_mismatch", "fields.churnedAt", "Add `as: datetime`")),
         ({"churnedAt": {"column": "seats"}}, ("type_mismatch", "fields.churnedAt", "Cast it in the model's SQL")),
+        ({"churnedAt": {"column": "seats", "as": "datetime"}}, ("type_mismatch", "fields.churnedAt", "every row")),
+        ({"mrr": {"column": "born", "as": "number"}}, ("type_mismatch", "fields.mrr", "no such value is a number")),
+        ({"mrr": {"column": "photo"}}, ("type_mismatch", "fields.mrr", "Cast it in the model's SQL")),
+        ({"organizationId": {"column": "ratio"}}, ("type_mismatch", "fields.organizationId", "Add `as: integer`")),
+        (
+            {"traits": {"object": {"x": {"column": "born", "as": "boolean"}}}},
+            ("type_mismatch", "fields.traits.object.x", "no such value is a boolean"),
+        ),
+        (
+            {"traits": {"columns": ["name", "born"], "as": "object"}},
+            ("type_mismatch", "fields.traits.columns", 'Column "born" is date'),
+        ),
         ({"churnedAt": {"static": "soon"}}, ("type_mismatch", "fields.churnedAt.static", "is not a datetime")),
         ({"churnedAt": {"variable": "sync.name"}}, ("type_mismatch", "fields.churnedAt", "is not a datetime")),
         ({"mrr": {"variable": "sync.name"}}, ("type_mismatch", "fields.mrr", "is not a number")),
@@ -128,6 +141,20 @@ def test_a_rule_that_can_not_work_is_found_with_its_place_and_its_mend(fields: d
 
     assert [(code, path)] == coded([finding])
     assert words in finding.message
+
+
+def test_the_members_of_a_list_of_parents_are_ids_like_a_single_one():
+    parents = {"accountIds": {"array": [{"column": "id"}, {"column": "born"}]}}
+
+    assert [("type_mismatch", "fields.accountIds.array.1")] == coded(lint(user("externalId", **parents), COLUMNS))
+
+
+@pytest.mark.parametrize("native", ["null", '"NULL"'])
+def test_a_column_of_nothing_but_nulls_fits_every_field(native: str):
+    """A source can't say the type of what it has not got yet; that is no reason to refuse a mapping."""
+    columns = (*COLUMNS, Column("empty", T.TEXT, native))
+
+    assert [] == lint(sync_of({"name": {"static": "Acme"}, "churnedAt": {"column": "empty"}}), columns)
 
 
 def test_all_findings_of_a_sync_come_together():

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from headrace.domain.json_values import float_text
 from headrace.domain.templates.template import Template, TemplateFault, nested, read_template
-from headrace.domain.templates.values import float_text
 
 GOLDEN = json.loads(Path(__file__).with_name("liquid_golden.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = GOLDEN["cases"]

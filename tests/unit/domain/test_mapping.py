@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -104,6 +106,85 @@ def test_a_null_field_is_left_out_unless_it_is_to_be_sent(rule: dict[str, Any], 
     assert sent == ("name" in record_of(sync, COLUMNS, account="p1", name=value).values)
 
 
+NOTHING = {"a": {"column": "plan"}, "b": {"column": "name"}, "c": {"column": "seats"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, {"a": None, "b": "", "c": 3}),
+        ({"null": "send"}, {"a": None, "b": "", "c": 3}),
+        ({"null": "skip"}, {"b": "", "c": 3}),
+        ({"empty_string": "null"}, {"a": None, "b": None, "c": 3}),
+        ({"empty_string": "null", "null": "skip"}, {"c": 3}),
+    ],
+)
+@pytest.mark.parametrize("form", ["traits", "object", "deep", "columns"])
+def test_an_object_s_choice_on_nulls_holds_for_all_inside(form: str, options: dict[str, Any], sent: dict[str, Any]):
+    """Fifty traits that are all to be left out when null should not need fifty options."""
+    values = {"plan": None, "name": "", "seats": 3}
+    match form:
+        case "traits":
+            rule: dict[str, Any] = {"object": NOTHING, **options}
+            made = record_of(account(traits=rule), COLUMNS, **values).values["traits"]
+        case "object":
+            made = traits({"x": {"object": NOTHING, **options}}, **values)["x"]
+        case "deep":
+            made = traits({"x": {"object": {"y": {"object": NOTHING}}, **options}}, **values)["x"]["y"]
+        case _:
+            made = traits({"x": {"columns": ["plan", "name", "seats"], **options}}, **values)["x"]
+            made = {key: made[name] for key, name in zip("abc", ("plan", "name", "seats"), strict=True) if name in made}
+
+    assert sent == made
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, [None, "", 3]),
+        ({"null": "skip"}, ["", 3]),
+        ({"empty_string": "null"}, [None, None, 3]),
+        ({"empty_string": "null", "null": "skip"}, [3]),
+    ],
+)
+def test_a_list_s_choice_on_nulls_holds_for_all_inside(options: dict[str, Any], sent: list[Any]):
+    rule = {"array": list(NOTHING.values()), **options}
+
+    assert sent == traits({"x": rule}, plan=None, name="", seats=3)["x"]
+
+
+def test_a_rule_s_own_choice_wins_over_the_one_around_it():
+    rules = {"a": {"column": "plan", "null": "send"}, "b": {"column": "name", "empty_string": "send"}}
+
+    made = traits({"x": {"object": rules, "null": "skip", "empty_string": "null"}}, plan=None, name="")
+
+    assert {"x": {"a": None, "b": ""}} == made
+
+
+def test_a_zone_of_an_object_is_that_of_the_datetimes_inside():
+    columns = columns_of(id=T.TEXT, at=T.DATETIME)
+    sync = account(traits={"object": {"at": {"column": "at"}}, "timezone": "Europe/Berlin"})
+
+    assert {"at": "2026-01-31T08:30:00.000Z"} == record_of(sync, columns, at=datetime(2026, 1, 31, 9, 30)).values[
+        "traits"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        ({"static": ""}, {}),
+        ({"column": "extra"}, {"extra": '""'}),
+        ({"column": "name", "as": "integer"}, {"name": ""}),
+        ({"template": "{{ row.name }}"}, {"name": ""}),
+        ({"template": "{{ row.name }}"}, {"name": None}),
+    ],
+)
+def test_an_empty_text_of_any_rule_can_become_null(rule: dict[str, Any], values: dict[str, Any]):
+    assert {"x": None} == traits({"x": {**rule, "empty_string": "null"}}, **values)
+    assert {} == traits({"x": {**rule, "empty_string": "null", "null": "skip"}}, **values)
+
+
 def test_options_of_the_list_form_hold_for_each_column():
     rule = {"columns": ["plan", "seats"], "as": "string", "null": "skip", "empty_string": "null"}
 
@@ -150,6 +231,10 @@ def test_null_traits_leave_room_for_the_fields_inside_them():
         ({"column": "many"}, '["p1", "p2"]', ("p1", "p2")),
         ({"column": "many"}, '"p1"', ("p1",)),
         ({"column": "number"}, 12, ("12",)),
+        ({"column": "number"}, Decimal(2**70), (str(2**70),)),
+        ({"column": "many"}, "[1180591620717411303424]", (str(2**70),)),
+        ({"column": "account"}, "[1180591620717411303424]", (str(2**70),)),
+        ({"column": "account", "as": "integer"}, str(2**70), (str(2**70),)),
         ({"column": "ratio", "as": "string"}, 12.0, ("12",)),
         ({"column": "account", "as": "integer"}, " 12.0", ("12",)),
         ({"array": [{"column": "account"}, {"column": "number"}, {"static": "p9"}]}, "p1", ("p1", "p9")),
@@ -187,6 +272,13 @@ def test_a_null_parent_is_left_out_or_cleared_by_choice(rule: dict[str, Any], va
     assert sent == record_of(sync, COLUMNS, account=value).values
 
 
+@pytest.mark.parametrize("value", ["[1.5]", "[true]", '[{"id": 1}]', "[[1]]"])
+def test_a_parent_that_is_no_id_is_a_fault(value: str):
+    (fault,) = faults_of(user(accountIds={"column": "many"}), COLUMNS, many=value)
+
+    assert ("type_mismatch", "accountIds") == (fault.code, fault.field)
+
+
 def test_a_reference_to_one_record_refuses_two():
     (fault,) = faults_of(account(organizationId={"column": "account"}), COLUMNS, account='["o1", "o2"]')
 
@@ -210,7 +302,12 @@ def test_every_fault_of_a_row_is_told_at_once():
         externalId={"column": "id"},
         accountIds={"column": "account"},
         joinDate={"column": "plan", "as": "datetime"},
-        traits={"object": {"seats": {"column": "name", "as": "integer"}}},
+        traits={
+            "object": {
+                "seats": {"column": "name", "as": "integer"},
+                "deep": {"array": [{"column": "seats"}, {"object": {"on": {"column": "plan", "as": "boolean"}}}]},
+            }
+        },
     )
 
     faults = faults_of(sync, COLUMNS, id=None, email="a@example.com", plan="soon", name="many")
@@ -218,10 +315,11 @@ def test_every_fault_of_a_row_is_told_at_once():
     assert [
         ("type_mismatch", "joinDate"),
         ("type_mismatch", "traits.seats"),
+        ("type_mismatch", "traits.deep.1.on"),
         ("field_required", "externalId"),
         ("parent_required", "accountIds"),
     ] == [(fault.code, fault.field) for fault in faults]
-    assert ["Required field", PARENTS] == [fault.message for fault in faults[2:]]
+    assert ["Required field", PARENTS] == [fault.message for fault in faults[3:]]
 
 
 @pytest.mark.parametrize("account_id", [None, "", "[]", "[null]"])
@@ -277,9 +375,12 @@ def test_the_mapping_tells_what_it_reads_and_what_names_parents():
 
 def test_a_row_of_the_ledger_is_read_even_where_it_no_longer_fits():
     """What is to be cleared was sent under an older mapping: a fault of it must not keep the record for ever."""
-    mapping = mapping_of(account(traits={"object": {"n": {"column": "plan", "as": "integer"}}}), COLUMNS)
+    rules = {"n": {"column": "plan", "as": "integer"}, "deep": {"object": {"m": {"column": "plan"}}}}
+    mapping = mapping_of(account(traits={"object": rules}), COLUMNS)
 
-    assert {"name": "Acme"} == mapping.last_record(["a1", "not a number"], "a1").values
+    sent = mapping.last_record(["a1", "not a number"], "a1").values
+
+    assert {"name": "Acme", "traits": {"n": None, "deep": {"m": "not a number"}}} == sent
 
 
 def test_a_column_that_lint_should_have_missed_is_a_bug():

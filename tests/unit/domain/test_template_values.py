@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.domain.json_values import read_json
 from headrace.domain.templates.catalogue import FILTERS
 from headrace.domain.templates.template import Template, TemplateFault, nested, read_template
-from headrace.domain.templates.values import json_text, read_json
+from headrace.domain.templates.values import json_text
 
 VARIABLES = nested({"run.started_at": "2026-01-31T09:30:00.000Z"})
 WHOLE = st.integers(min_value=-(10**40), max_value=10**40)

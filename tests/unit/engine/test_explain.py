@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.destinations.vitally import SPEC
-from headrace.domain.columns import Column, ColumnType
-from headrace.domain.config import ModelConfig
+from headrace.domain.config import ModelConfig, SyncConfig
 from headrace.domain.mapping import compile_mapping
 from headrace.domain.outcome import Change
 from headrace.engine.explain import Explanation, explain
@@ -16,7 +15,7 @@ from headrace.engine.job import Job, Paths
 
 from .fakes import MemoryIdentities, MemoryLog, PlainDestination, said
 from .sending import Sending, sync_of
-from .world import VARIABLES, MemorySource, World, table_of
+from .world import QUERY, VARIABLES, MemorySource, World, table_of
 
 SYNC = sync_of(removed="delete")
 TEXTS = {"id": pa.string(), "name": pa.string(), "org": pa.string()}
@@ -26,15 +25,16 @@ def source(*rows: tuple[str, str | None, str | None]) -> MemorySource:
     return MemorySource(table_of([dict(zip(TEXTS, row, strict=True)) for row in rows], **TEXTS))
 
 
-def explained(world: World, source: MemorySource, requests: int = 100, known: Any = None) -> Explanation:
-    plan = world.make(source, SYNC)
+def explained(
+    world: World, source: MemorySource, requests: int = 100, known: Any = None, sync: SyncConfig = SYNC
+) -> Explanation:
+    plan = world.make(source, sync)
     target = SPEC.sync_types[0].object("account")
     assert target is not None
-    columns = tuple(Column(name, ColumnType.TEXT, "VARCHAR") for name in TEXTS)
-    mapping = compile_mapping(SYNC, target, columns, VARIABLES)
+    mapping = compile_mapping(sync, target, source.columns(QUERY), VARIABLES)
     model = ModelConfig(source="w", table="rows", primary_key=["id"])
     paths = Paths("", "", "", "", "")
-    job = Job("s", SYNC, "m", model, source, PlainDestination(), target, paths, "default", 256)  # type: ignore[arg-type]
+    job = Job("s", sync, "m", model, source, PlainDestination(), target, paths, "default", 256)  # type: ignore[arg-type]
     return explain(plan, mapping, job, MemoryIdentities(known or {}, MemoryLog()), requests)
 
 
@@ -84,3 +84,18 @@ def test_no_more_requests_are_shown_than_were_asked_for(world: World):
     many = source(*((str(number), "Acme", None) for number in range(50)))
 
     assert [7, 0] == [len(explained(world, many, requests).requests) for requests in (7, 0)]
+
+
+def test_a_value_that_stayed_what_it_was_is_no_change_even_where_it_is_not_a_number(world: World):
+    """NaN is not equal to itself; shown as `NaN -> NaN` it would send people looking for a change that is none."""
+    kinds = {"id": pa.string(), "ratio": pa.float64(), "plan": pa.string()}
+    rules = {"ratio": {"column": "ratio", "as": "string"}, "plan": {"column": "plan"}}
+    sync = sync_of(fields={"name": {"static": "Acme"}, "traits": {"object": rules}})
+    before, after = (
+        MemorySource(table_of([{"id": "1", "ratio": float("nan"), "plan": plan}], **kinds)) for plan in ("free", "pro")
+    )
+    world.deliver(before, sync)
+
+    (sample,) = explained(world, after, sync=sync).samples
+
+    assert [("plan", "free", "pro")] == [(one.column, one.old, one.new) for one in sample.fields]

@@ -21,7 +21,9 @@ from headrace.sources.sqlite_types import to_array
 @pytest.mark.parametrize(
     ("value", "kind", "arrived"),
     [
-        ("123::HUGEINT", T.INTEGER, 123),
+        ("123::HUGEINT", T.INTEGER, "123"),
+        ("170141183460469231731687303715884105727::HUGEINT", T.INTEGER, "170141183460469231731687303715884105727"),
+        ("340282366920938463463374607431768211455::UHUGEINT", T.INTEGER, "340282366920938463463374607431768211455"),
         ("18446744073709551615::UBIGINT", T.INTEGER, 18446744073709551615),
         ("0.1::FLOAT", T.NUMBER, 0.1),
         ("INTERVAL 1 DAY", T.TEXT, "1 day"),
@@ -36,6 +38,7 @@ from headrace.sources.sqlite_types import to_array
         ("[[1], NULL]", T.JSON, "[[1],null]"),
         ("ARRAY_VALUE(1, 2)", T.JSON, "[1,2]"),
         ("1::VARIANT", T.JSON, "1"),
+        ("ROW(1, 'x')", T.JSON, '[1,"x"]'),
         ("UNION_VALUE(a := 1)", T.JSON, '{"a":1}'),
         ("'infinity'::TIMESTAMP", T.DATETIME, None),
         ("'infinity'::TIMESTAMPTZ", T.DATETIME_TZ, None),
@@ -62,6 +65,8 @@ def test_a_value_of_duckdb_arrives_in_its_shape(value: str, kind: T, arrived: ob
         (["1", "2.50", "-1e3"], "DOUBLE"),
         (["9007199254740993", "0.5"], "VARCHAR"),
         (["1e999"], "VARCHAR"),
+        (["0.1234567890123456789"], "VARCHAR"),
+        (["0.30000000000000004", "1234567890.1234500000"], "DOUBLE"),
         (["true", "FALSE"], "BOOLEAN"),
         (["t", "f"], "VARCHAR"),
         (["2024-02-29"], "DATE"),

@@ -91,12 +91,20 @@ EVENT = ObjectSpec(
     title="Events",
     help="What users do in your product. Each primary key is sent once, whatever becomes of its row afterwards.",
     fields=(
-        Field("event", FieldType.TEXT, "The name of the event.", required_for=frozenset({Mode.INSERT}), section=True),
+        Field(
+            "event",
+            FieldType.TEXT,
+            "The name of the event.",
+            required_for=frozenset({Mode.INSERT}),
+            section=True,
+            aliases=("event_name", "event_type", "action"),
+        ),
         Field(
             "timestamp",
             FieldType.DATETIME,
             "When it happened. Without one, the time of its arrival counts.",
             section=True,
+            aliases=("occurred_at", "happened_at", "created_at"),
         ),
         # vitally 7.4: at least one subject. With a user alone, Vitally takes the account the user was last seen with.
         Field("userId", FieldType.ID, "Your own id of the user who did it."),

@@ -21,7 +21,9 @@ _REMOVED = frozenset[str]({"ignore", "clear", "delete"})
 BY_EXTERNAL_ID = Matching("externalId", "Your own id of the record.", _ALL)
 _BY_ID = Matching("id", "Vitally's own id of the record. It can't create one.", _UPDATING, is_field=False)
 
-_NAME = Field("name", FieldType.TEXT, "The name people see.", required_for=_CREATING)
+_NAME = Field(
+    "name", FieldType.TEXT, "The name people see.", required_for=_CREATING, aliases=("company", "company_name")
+)
 _TRAITS = Field(
     "traits",
     FieldType.OBJECT,
@@ -31,10 +33,38 @@ _TRAITS = Field(
 # vitally 4.2: these are not body fields. They are sent as traits, and Vitally fills the field from the trait that the
 # workspace's settings name.
 VIA_TRAITS = (
-    Field("mrr", FieldType.NUMBER, "Monthly recurring revenue.", inside="traits", clearable=True),
-    Field("nextRenewalDate", FieldType.DATETIME, "When the next renewal is due.", inside="traits", clearable=True),
-    Field("churnedAt", FieldType.DATETIME, "When the customer left.", inside="traits", clearable=True),
-    Field("trialEndDate", FieldType.DATETIME, "When the trial ends.", inside="traits", clearable=True),
+    Field(
+        "mrr",
+        FieldType.NUMBER,
+        "Monthly recurring revenue.",
+        inside="traits",
+        clearable=True,
+        aliases=("monthly_recurring_revenue",),
+    ),
+    Field(
+        "nextRenewalDate",
+        FieldType.DATETIME,
+        "When the next renewal is due.",
+        inside="traits",
+        clearable=True,
+        aliases=("renewal_date", "renews_at"),
+    ),
+    Field(
+        "churnedAt",
+        FieldType.DATETIME,
+        "When the customer left.",
+        inside="traits",
+        clearable=True,
+        aliases=("churn_date", "cancelled_at"),
+    ),
+    Field(
+        "trialEndDate",
+        FieldType.DATETIME,
+        "When the trial ends.",
+        inside="traits",
+        clearable=True,
+        aliases=("trial_ends_at", "trial_until"),
+    ),
 )
 
 ORGANIZATION = ObjectSpec(
@@ -60,6 +90,7 @@ ACCOUNT = ObjectSpec(
             "The organization the account belongs to.",
             refers_to="organization",
             clearable=True,
+            aliases=("org", "org_id", "parent_id"),
         ),
         _TRAITS,
         *VIA_TRAITS,
@@ -90,14 +121,30 @@ USER = ObjectSpec(
             "Your own id of the user, needed to create one when matching on email.",
             create_only=True,
         ),
-        Field("name", FieldType.TEXT, "The full name.", clearable=True),
-        Field("email", FieldType.TEXT, "The email address.", clearable=True),
-        Field("avatar", FieldType.TEXT, "Address of a picture.", clearable=True),
-        Field("accountIds", FieldType.REFERENCES, "The accounts the user belongs to.", refers_to="account"),
+        Field("name", FieldType.TEXT, "The full name.", clearable=True, aliases=("full_name", "display_name")),
+        Field("email", FieldType.TEXT, "The email address.", clearable=True, aliases=("email_address", "mail")),
+        Field("avatar", FieldType.TEXT, "Address of a picture.", clearable=True, aliases=("avatar_url", "picture")),
         Field(
-            "organizationIds", FieldType.REFERENCES, "The organizations the user belongs to.", refers_to="organization"
+            "accountIds",
+            FieldType.REFERENCES,
+            "The accounts the user belongs to.",
+            refers_to="account",
+            aliases=("company_id",),
         ),
-        Field("joinDate", FieldType.DATETIME, "When the user joined.", clearable=True),
+        Field(
+            "organizationIds",
+            FieldType.REFERENCES,
+            "The organizations the user belongs to.",
+            refers_to="organization",
+            aliases=("org", "org_id"),
+        ),
+        Field(
+            "joinDate",
+            FieldType.DATETIME,
+            "When the user joined.",
+            clearable=True,
+            aliases=("signup_date", "signed_up_at"),
+        ),
         Field("unsubscribedFromConversations", FieldType.BOOLEAN, "Whether the user wants no conversations."),
         _TRAITS,
     ),

@@ -11,17 +11,17 @@ from typing import Any
 
 import re2
 
-from headrace.domain.coerce import AS_TYPE, Mismatch, conversion
+from headrace.domain.coerce import Mismatch, conversion
+from headrace.domain.fitting import AS_TYPE
+from headrace.domain.json_values import TooDeep, read_json
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import spread, whole
 from headrace.domain.templates.values import (
     MOST_CHARACTERS,
     MOST_ITERATIONS,
-    TooDeep,
     is_object,
     json_text,
     number_in,
-    read_json,
     refuse,
     text_of,
 )

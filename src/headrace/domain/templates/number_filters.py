@@ -6,9 +6,10 @@ import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
+from headrace.domain.json_values import MOST_DIGITS
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import whole
-from headrace.domain.templates.values import MOST_DIGITS, TOO_LONG, number_in, refuse
+from headrace.domain.templates.values import TOO_LONG, number_in, refuse
 
 Number = int | float | Decimal
 _EXACT = Context(prec=60)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, conversion, natural, offer
+from headrace.domain.coerce import Mismatch, conversion, natural, read_document
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.errors import Bug
+from headrace.domain.fitting import offer
+from headrace.domain.json_values import TooDeep, read_sendable
 from headrace.domain.spec import FieldType
 from headrace.domain.templates.template import Template, nested, read_template
-from headrace.domain.templates.values import TooDeep, read_json, read_sendable
 
 _MAP_AN_OBJECT = "map an object of columns instead, or let the template write one JSON object"
 
@@ -82,7 +83,7 @@ def reader(column: Column, timezone: str | None) -> Callable[[Any], Any]:
         case ColumnType.DECIMAL:
             return _decimal
         case ColumnType.JSON:
-            return _document
+            return read_document
         case _:
             return natural(column.type, ZoneInfo(timezone) if timezone else None)
 
@@ -92,13 +93,6 @@ def _decimal(value: Any) -> Decimal:
     if not number.is_finite():
         raise Mismatch(value, "a finite number")
     return number
-
-
-def _document(value: Any) -> Any:
-    try:
-        return read_json(value if isinstance(value, str) else bytes(value).decode())
-    except ValueError as fault:
-        raise Mismatch(value, "JSON", str(fault) if isinstance(fault, TooDeep) else "") from None
 
 
 def _converter(rule: r.TemplateRule, wanted: FieldType) -> Callable[[str], Any] | None:

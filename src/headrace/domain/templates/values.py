@@ -6,7 +6,6 @@ show it: `1.0` is `1`.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,20 +15,17 @@ from typing import Any, NoReturn
 import orjson
 from liquid.exceptions import FilterArgumentError
 
+from headrace.domain.json_values import MOST_DIGITS, exact_number, float_text
+
 MOST_CHARACTERS = 1_000_000
 """What one value or the output may hold: characters, digits past the first few, and one for each member of a list."""
 MOST_ITERATIONS = 10_000
 """Turns of all loops of one rendering together, and the length of a range."""
 MOST_WORK = 10_000_000
 """Characters that all filters and outputs of one rendering may read and make together; a member counts as several."""
-MOST_DIGITS = 1000
-"""Digits of a number that is computed or read."""
 TOO_LONG = 10**MOST_DIGITS
-MOST_LEVELS = 100
-"""Lists and objects inside each other in JSON that is read."""
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\s*\Z")
-_LONG_NUMBER = re.compile(rb"[\d.]{16,}|\d[eE]")
 
 
 def refuse(message: str) -> NoReturn:
@@ -65,22 +61,6 @@ def text_of(value: Any) -> str:
             return ""
 
 
-def float_text(value: float) -> str:
-    """As JavaScript's String(number): shortest digits that give the number back, exponents from 1e21 and below 1e-6."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)
-    shown = "".join(map(str, digits))
-    point = len(shown) + exponent
-    if -6 < point <= 21:
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
-    mantissa = shown[0] + (f".{shown[1:]}" if len(shown) > 1 else "")
-    return f"{'-' if sign else ''}{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
-
-
 # Numbers ---------------------------------------------------------------------------------------------------------
 
 
@@ -104,13 +84,6 @@ def _number_in_text(text: str) -> int | float | Decimal | None:
     if bare.lstrip("+-").isdigit():
         return int(bare)
     return exact_number(bare)
-
-
-def exact_number(text: str) -> float | Decimal:
-    """A float where the float is the very number that is written, else a decimal."""
-    number = Decimal(text)
-    near = float(text)
-    return near if math.isfinite(near) and Decimal(repr(near)) == number else number
 
 
 def same_kind(left: Any, right: Any) -> tuple[Any, Any]:
@@ -188,58 +161,6 @@ def weight_of(value: Any, most: int = MOST_CHARACTERS) -> int:
 
 
 # JSON ------------------------------------------------------------------------------------------------------------
-
-
-class TooDeep(ValueError):
-    """JSON with more levels than any sender means."""
-
-    def __init__(self) -> None:
-        super().__init__(f"it has more than {MOST_LEVELS} levels")
-
-
-def read_json(text: str) -> Any:
-    """JSON text as a value, every number exact. Raises ValueError, among them TooDeep."""
-    document = text.encode()
-    found = orjson.loads(document)
-    _check_levels(text, found)
-    if not _LONG_NUMBER.search(document):
-        return found
-    return json.loads(text, parse_float=_number_of_json, parse_int=_integer_of_json)
-
-
-def read_sendable(text: str) -> Any:
-    """JSON text as orjson writes it again without loss. Raises ValueError, among them TooDeep."""
-    document = text.encode()
-    if _LONG_NUMBER.search(document):
-        return sendable(read_json(text))
-    found = orjson.loads(document)
-    _check_levels(text, found)
-    return found
-
-
-def _check_levels(text: str, found: Any) -> None:
-    if text.count("[") + text.count("{") <= MOST_LEVELS:
-        return
-    level = [found]
-    for _ in range(MOST_LEVELS + 1):
-        if not level:
-            return
-        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
-        level = [inner for members in inside for inner in members]
-    raise TooDeep
-
-
-def _number_of_json(text: str) -> float | Decimal:
-    number = exact_number(text)
-    if isinstance(number, Decimal) and (len(text) > MOST_DIGITS or abs(number.adjusted()) > MOST_DIGITS):
-        raise ValueError(f"a number has more than {MOST_DIGITS} digits")
-    return number
-
-
-def _integer_of_json(text: str) -> int:
-    if len(text) > MOST_DIGITS:
-        raise ValueError(f"a number has more than {MOST_DIGITS} digits")
-    return int(text)
 
 
 def json_text(value: Any) -> str:
