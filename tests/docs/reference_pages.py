@@ -24,7 +24,17 @@ from headrace.destinations.vitally.connection import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
-from headrace.domain.spec import MODE_HELP, REMOVED_HELP, DestinationSpec, Field, Mode, ObjectSpec, SyncTypeSpec
+from headrace.domain.spec import (
+    MODE_HELP,
+    REMOVED_HELP,
+    DestinationSpec,
+    Field,
+    FieldType,
+    Mode,
+    ObjectSpec,
+    Setting,
+    SyncTypeSpec,
+)
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
@@ -507,6 +517,8 @@ def _object(target: ObjectSpec) -> Iterator[str]:
     yield from (f"### {target.title}: `object: {target.name}`", "", target.help, "")
     yield f"Modes: {_words(mode.value for mode in Mode if mode in target.modes)}."
     yield f"Removed rows: {_words(rule for rule in REMOVED_HELP if rule in target.removed_rules)}."
+    if target.archives:
+        yield "Here `delete` archives the record: it is hidden, and not gone."
     yield ""
     matchings = (
         (code(one.field), _words(mode.value for mode in Mode if mode in one.modes), one.help)
@@ -517,11 +529,21 @@ def _object(target: ObjectSpec) -> Iterator[str]:
         ("field", "type", "meaning", "notes"),
         ((code(one.name), one.type.value, one.help, _notes(one)) for one in target.fields),
     )
+    yield from table(
+        ("setting", "meaning", "required"), ((code(one.name), one.help, _needed(one)) for one in target.settings)
+    )
     for rule in target.requirements:
-        which = f"Matching on {_words(sorted(rule.matches))}: at least one of {_words(rule.any_of)}"
+        modes = "" if rule.modes >= target.modes else f" in mode {_words(m for m in Mode if m in rule.modes)}"
+        which = f"Matching on {_words(sorted(rule.matches))}{modes}: at least one of {_words(rule.any_of)}"
         yield f"- {which} must be mapped and not null ([{rule.code}](codes.md#{rule.code}))."
-    if target.requirements:
+    yield from (f"- {said}" for said in target.notes)
+    if target.requirements or target.notes:
         yield ""
+
+
+def _needed(setting: Setting) -> str:
+    modes = _words(mode for mode in Mode if mode in setting.required_for)
+    return f"For {modes} matched on {_words(sorted(setting.matches))}." if modes else ""
 
 
 def _notes(field: Field) -> str:
@@ -532,10 +554,12 @@ def _notes(field: Field) -> str:
         said.append(f"An id of {field.refers_to}s.")
     if field.create_only:
         said.append("Sent when the record is created, never when it is updated.")
+    if field.between:
+        said.append(f"From {field.between[0]} to {field.between[1]}.")
     if field.inside:
         said.append(f"Travels inside `{field.inside}`.")
     if field.clearable:
-        said.append("Set to null by `removed: clear`.")
+        said.append(f"{'Emptied' if field.type is FieldType.TEXTS else 'Set to null'} by `removed: clear`.")
     return " ".join(said)
 
 

@@ -9,9 +9,10 @@ import base64
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -287,24 +288,37 @@ def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = No
 
 # Whether a column fits a field, decided when configured -----------------------------------------------------------
 
-AS_TYPE: dict[AsType, FieldType] = {
-    "string": FieldType.TEXT,
-    "integer": FieldType.NUMBER,
-    "number": FieldType.NUMBER,
-    "boolean": FieldType.BOOLEAN,
-    "datetime": FieldType.DATETIME,
-    "date": FieldType.DATETIME,
-    "object": FieldType.OBJECT,
-    "array": FieldType.ANY,
+AS_TYPES: tuple[AsType, ...] = get_args(AsType)
+
+_AS: dict[FieldType, frozenset[AsType]] = {
+    FieldType.TEXT: frozenset({"string"}),
+    FieldType.HTML: frozenset({"string"}),
+    FieldType.ID: frozenset({"string", "integer", "array"}),
+    FieldType.NUMBER: frozenset({"integer", "number"}),
+    FieldType.INTEGER: frozenset({"integer"}),
+    FieldType.BOOLEAN: frozenset({"boolean"}),
+    FieldType.DATETIME: frozenset({"datetime", "date"}),
+    FieldType.DATE: frozenset({"date"}),
+    FieldType.OBJECT: frozenset({"object"}),
+    FieldType.LIST: frozenset({"array"}),
+    FieldType.TEXTS: frozenset({"string", "array"}),
+    FieldType.REFERENCE: frozenset({"string", "integer", "array"}),
+    FieldType.REFERENCES: frozenset({"string", "integer", "array"}),
+    FieldType.ANY: frozenset(AS_TYPES),
 }
 
 _FITS: dict[FieldType, frozenset[ColumnType]] = {
     FieldType.TEXT: frozenset({ColumnType.TEXT}),
+    FieldType.HTML: frozenset({ColumnType.TEXT}),
     FieldType.ID: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
+    FieldType.INTEGER: frozenset({ColumnType.INTEGER}),
     FieldType.NUMBER: frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL}),
     FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
     FieldType.DATETIME: frozenset({ColumnType.DATE, ColumnType.DATETIME, ColumnType.DATETIME_TZ}),
+    FieldType.DATE: frozenset({ColumnType.DATE}),
     FieldType.OBJECT: frozenset({ColumnType.JSON}),
+    FieldType.LIST: frozenset({ColumnType.JSON}),
+    FieldType.TEXTS: frozenset({ColumnType.TEXT, ColumnType.JSON}),
     FieldType.REFERENCE: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
     FieldType.REFERENCES: frozenset({ColumnType.TEXT, ColumnType.INTEGER, ColumnType.JSON}),
     FieldType.ANY: frozenset(ColumnType),
@@ -312,12 +326,25 @@ _FITS: dict[FieldType, frozenset[ColumnType]] = {
 
 _OFFERS: dict[FieldType, AsType] = {
     FieldType.TEXT: "string",
+    FieldType.HTML: "string",
     FieldType.ID: "string",
     FieldType.NUMBER: "number",
+    FieldType.INTEGER: "integer",
     FieldType.BOOLEAN: "boolean",
     FieldType.DATETIME: "datetime",
+    FieldType.DATE: "date",
     FieldType.OBJECT: "object",
+    FieldType.LIST: "array",
 }
+
+_TIMES = frozenset({ColumnType.DATETIME, ColumnType.DATETIME_TZ})
+_OFFERED_FOR: dict[FieldType, frozenset[ColumnType]] = {
+    FieldType.DATETIME: frozenset({ColumnType.TEXT}),
+    FieldType.DATE: frozenset({ColumnType.TEXT}) | _TIMES,
+    FieldType.OBJECT: frozenset({ColumnType.TEXT}),
+    FieldType.LIST: frozenset({ColumnType.TEXT}),
+}
+"""Where a conversion makes sense for some columns only: these."""
 
 
 def fits(column: ColumnType, field: FieldType) -> bool:
@@ -327,26 +354,34 @@ def fits(column: ColumnType, field: FieldType) -> bool:
 
 def offer(column: ColumnType, field: FieldType) -> AsType | None:
     """The `as` that could make the column fit the field, or None."""
-    if field is FieldType.DATETIME and column is not ColumnType.TEXT:
-        return None
-    if field is FieldType.OBJECT and column is not ColumnType.TEXT:
+    if column not in _OFFERED_FOR.get(field, frozenset(ColumnType)):
         return None
     return _OFFERS.get(field)
+
+
+def may_be(as_: AsType, field: FieldType) -> bool:
+    """Whether what `as` makes may stand in such a field at all."""
+    return as_ in _AS[field]
 
 
 # The type of a JSON value against the type of a field, row by row --------------------------------------------------
 
 
-def check_field(value: Any, field: FieldType) -> Any:
-    """The value as the field takes it. Raises Mismatch where it is of another type."""
+def check_field(value: Any, field: FieldType, between: tuple[int, int] | None = None) -> Any:
+    """The value as the field takes it. Raises Mismatch where it is of another type, or not `between` two integers."""
     match field:
         case FieldType.ID:
             if isinstance(value, bool) or not isinstance(value, str | int):
                 raise Mismatch(value, "an id")
             return str(value)
-        case FieldType.TEXT:
+        case FieldType.TEXT | FieldType.HTML:
             if not isinstance(value, str):
                 raise Mismatch(value, "text")
+        case FieldType.INTEGER:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise Mismatch(value, "an integer")
+            if between is not None and not between[0] <= value <= between[1]:
+                raise Mismatch(value, f"an integer from {between[0]} to {between[1]}")
         case FieldType.NUMBER:
             if isinstance(value, bool) or not isinstance(value, int | float | orjson.Fragment):
                 raise Mismatch(value, "a number")
@@ -356,9 +391,31 @@ def check_field(value: Any, field: FieldType) -> Any:
         case FieldType.DATETIME:
             if not isinstance(value, str):
                 raise Mismatch(value, "a datetime")
+        case FieldType.DATE:
+            if not isinstance(value, str):
+                raise Mismatch(value, "a date")
+        case FieldType.LIST:
+            if not isinstance(value, list):
+                raise Mismatch(value, "a list", "map a JSON array with `as: array`")
+        case FieldType.TEXTS:
+            return _texts(value)
         case FieldType.OBJECT:
             if not isinstance(value, dict):
                 raise Mismatch(value, "an object", "map an object of columns, or a JSON object with `as: object`")
         case _:
             pass
     return value
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts: a text that is a JSON array is that array, any other text a list of one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(orjson.JSONDecodeError):  # a tag may begin with a bracket
+            value = orjson.loads(value)
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise Mismatch(value, "text or a list of texts")
+    for one in found:
+        if not isinstance(one, str):
+            raise Mismatch(one, "text")
+    return found

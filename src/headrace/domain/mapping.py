@@ -123,7 +123,7 @@ class Mapping:
                         )
                     continue
                 if value is not None:
-                    value = check_field(value, spec.type)
+                    value = check_field(value, spec.type, spec.between)
             except Mismatch as mismatch:
                 path = ".".join((spec.name, *mismatch.path))
                 faults.append(RowFault(mismatch.code, f'Field "{path}": {mismatch}.', path))
@@ -139,7 +139,7 @@ class Mapping:
         faults = [
             RowFault("field_required", f'Required field "{name}" is null or empty.', name)
             for name in self._required
-            if values.get(name) in (None, "")
+            if name not in references and values.get(name) in (None, "")
         ]
         for rule in self._rules:
             if not any(name in references or values.get(name) not in (None, "") for name in rule.any_of):
@@ -185,7 +185,9 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         _required=tuple(
             one.name for one in spec.fields if Mode(sync.mode) in one.required_for and one.name != sync.match.field
         ),
-        _rules=tuple(one for one in spec.requirements if sync.match.field in one.matches),
+        _rules=tuple(
+            one for one in spec.requirements if sync.match.field in one.matches and Mode(sync.mode) in one.modes
+        ),
     )
 
 
@@ -195,7 +197,7 @@ def fingerprint(sync: SyncConfig) -> str:
         mode="json",
         by_alias=True,
         exclude_unset=True,
-        include={"type", "object", "match", "fields", "traits", "event", "timestamp", "properties"},
+        include={"type", "object", "match", "settings", "fields", "traits", "event", "timestamp", "properties"},
     )
     return hashlib.sha256(_canonical(relevant)).hexdigest()[:16]
 

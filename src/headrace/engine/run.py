@@ -376,7 +376,7 @@ async def sending_for(
 
         match_field = job.sync.match.field if job.sync.match else ""
         mode = Mode(job.sync.mode or "upsert")
-        is_parent = job.target.name in job.destination.spec.parents
+        is_parent = job.target.name in job.destination.spec.remembered
         delivery = Delivery(mapping, mode, job.sync.removed, job.target.name, match_field, is_parent)
         async with HttpTransport(concurrency) as transport:
             exchange = Exchange(job.destination, transport, throttle, recorder, clock, stop)

@@ -11,7 +11,7 @@ from typing import Any
 
 import re2
 
-from headrace.domain.coerce import AS_TYPE, Mismatch, conversion
+from headrace.domain.coerce import AS_TYPES, Mismatch, conversion
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import spread, whole
 from headrace.domain.templates.values import (
@@ -93,7 +93,7 @@ def cast(value: Any, to: Any) -> Any:
             except Mismatch as mismatch:
                 return refuse(str(mismatch))
         case _:
-            return refuse(f"cast knows the types {', '.join(AS_TYPE)}")
+            return refuse(f"cast knows the types {', '.join(AS_TYPES)}")
 
 
 def _cast_number(value: Any, to: str) -> Any:
