@@ -19,7 +19,7 @@ def open_destination(settings: Mapping[str, Any], secrets: Mapping[str, str], sy
     connection = Connection(VitallySettings.model_validate(settings), secrets)
     if sync is None or sync.object is None or sync.match is None:
         return RestObjects(connection, "account", "externalId")
-    return RestObjects(connection, sync.object, sync.match.field, sync.parents)
+    return RestObjects(connection, sync.object, sync.match.field, sync.parents, sync.settings)
 
 
 __all__ = ["SPEC", "open_destination"]
