@@ -439,6 +439,13 @@ def test_every_declared_object_has_its_resource_and_no_path_lacks_a_setting():
         assert not needed or "clear" not in target.removed_rules, f"clearing would lack {needed}"
 
 
+def test_every_object_stands_after_those_that_it_refers_to():
+    """`run --all` goes by this order: a parent that its own sync is about to make must be there first."""
+    ranks = {one.name: one.rank for one in REST_OBJECTS.objects}
+    for target in REST_OBJECTS.objects:
+        assert all(ranks[one.refers_to] < target.rank for one in target.fields if one.refers_to)
+
+
 def test_without_a_sync_a_destination_opens_for_a_connection_test():
     opened = open_destination({"region": "us"}, {"rest_api_token": "k"}, None)
     assert ["rest_api_token", "analytics_api_token"] == [one.secret for one in opened.probes()]

@@ -192,14 +192,17 @@ class RestObjects:
             return Settled(RowOutcome.REJECTED, rejected(answer))
         document = parsed(answer)
         if searched:
-            return self._judge_search(task, known, document)
+            return self._judge_search(task, known, answer)
         linked = {name: _linked(document, name) for name in self._requests.many}
         taken = True if known.exists is False else known.taken
         record_id = _id_of(document) or known.record_id
+        if record_id is None and self._requests.needs_source:
+            return Settled(RowOutcome.REJECTED, _nameless(answer))
         found = known.but(exists=True, record_id=record_id, linked=linked, taken=taken)
         return Learned(found, "the record exists")
 
-    def _judge_search(self, task: Task, known: Known, document: Mapping[str, Any]) -> Verdict:
+    def _judge_search(self, task: Task, known: Known, answer: Response) -> Verdict:
+        document = parsed(answer)
         # vitally 6.6: a search of instances answers with the first match itself, or with a list; which is unverified.
         results = document.get("results", [document])
         found = [
@@ -214,6 +217,8 @@ class RestObjects:
             return Settled(RowOutcome.INVALID, RowFault("match_ambiguous", message, self._match))
         if not found:
             return Learned(known.but(exists=False), f"no {self._object.name} has this {self._match}")
+        if _id_of(found[0]) is None:
+            return Settled(RowOutcome.REJECTED, _nameless(answer))
         linked = {name: _linked(found[0], name) for name in self._requests.many}
         known = known.but(exists=True, record_id=_id_of(found[0]), linked=linked)
         return Learned(known, f"one {self._object.name} has this {self._match}")
@@ -319,6 +324,13 @@ def _record_of(task: Task) -> Record:
     if task.record is None:
         raise Bug("a write without a record reached the destination", key=task.key)
     return task.record
+
+
+def _nameless(answer: Response) -> RowFault:
+    """The fault of a row whose record was found, and nothing to name it by in a path."""
+    message = f"Vitally answered {answer.status} to a look-up, without the record's id, so it can't be addressed. "
+    message += "Look at the call; the row is planned again on the next run."
+    return RowFault("destination_rejected", message, theirs=words(answer))
 
 
 def _id_of(document: Mapping[str, Any]) -> str | None:
