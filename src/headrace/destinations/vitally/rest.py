@@ -144,19 +144,18 @@ class RestObjects:
 
     def _remove(self, task: Task, known: Known) -> Step:
         match, clears = task.operation.match, task.operation.kind == "clear"
-        can = self._requests.can_name(known) if clears else self._requests.can_delete(known)
         if known.exists is False:
             # What was to be gone is gone, unless only its source was wrong; what was to be cleared is not there.
             surely = known.record_id is not None or not self._requests.needs_source
             gone = surely and not clears
             return Settled(RowOutcome.DELIVERED) if gone else Settled(RowOutcome.SKIPPED, self._not_found)
-        if not can:
-            if not self._requests.can_name(known):
-                return Settled(RowOutcome.SKIPPED, self._not_found)
-            return Send(self._requests.read(match, known))
+        if not self._requests.can_name(known):
+            return Settled(RowOutcome.SKIPPED, self._not_found)
         if clears:
             return Send(self._requests.clear(match, _record_of(task), known))
-        return Send(self._requests.delete(match, known))
+        if self._requests.can_delete(known):
+            return Send(self._requests.delete(match, known))
+        return Send(self._requests.read(match, known))
 
     def _parents_first(self, references: Mapping[str, Reference], known: Known) -> Step | None:
         """Look-ups that are still needed, or the fault of a parent that does not exist; None when all are known."""
