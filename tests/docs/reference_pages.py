@@ -24,7 +24,7 @@ from headrace.destinations.vitally.connection import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.columns import ColumnType
-from headrace.domain.fitting import AS_TYPE, converts, fits, offer
+from headrace.domain.fitting import AS_TYPES, converts, fits, offer
 from headrace.domain.json_values import MOST_DIGITS, MOST_LEVELS
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
 from headrace.domain.spec import (
@@ -35,6 +35,7 @@ from headrace.domain.spec import (
     FieldType,
     Mode,
     ObjectSpec,
+    Setting,
     SyncTypeSpec,
 )
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
@@ -513,7 +514,7 @@ def _types_lines() -> Iterator[str]:
     fitting = ((code(one), _words(kind for kind in ColumnType if fits(kind, one)), _offers(one)) for one in FieldType)
     yield from table(("field", "fits", "offered"), fitting)
     yield from ("## Conversions", "", "Columns that `as` can convert. Any other is refused when configured.", "")
-    converting = ((f"`as: {one}`", _words(kind for kind in ColumnType if converts(kind, one))) for one in AS_TYPE)
+    converting = ((f"`as: {one}`", _words(kind for kind in ColumnType if converts(kind, one))) for one in AS_TYPES)
     yield from table(("conversion", "columns"), converting)
     yield from ("## Nulls and empty text", "")
     yield from table(("a null in", "is", "otherwise"), NULLS)
@@ -586,6 +587,8 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
     if not target.matchings:
         yield "The primary key tells them apart: leave `match` out."
     yield f"Removed rows: {_words(rule for rule in REMOVED_HELP if rule in target.removed_rules)}."
+    if target.archives:
+        yield "Here `delete` archives the record: it is hidden, and not gone."
     yield ""
     matchings = (
         (code(one.field), _words(mode.value for mode in Mode if mode in one.modes), one.help)
@@ -597,13 +600,23 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
         ("field", "type", "meaning", "notes"),
         ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields),
     )
+    yield from table(
+        ("setting", "meaning", "required"), ((code(one.name), one.help, _needed(one)) for one in target.settings)
+    )
     for rule in target.requirements:
-        known = [one.field for one in target.matchings if rule.holds_for(one.field)]
-        which = f"Matching on {_words(known)}: at" if known else "At"
+        known = [one.field for one in target.matchings if rule.holds_for(one.field, next(iter(rule.modes)))]
+        modes = "" if rule.modes >= target.modes else f" in mode {_words(m for m in Mode if m in rule.modes)}"
+        which = f"Matching on {_words(known)}{modes}: at" if known else "At"
         which += f" least one of {_words(rule.any_of)}"
         yield f"- {which} must be mapped and not null ([{rule.code}](codes.md#{rule.code}))."
-    if target.requirements:
+    yield from (f"- {said}" for said in target.notes)
+    if target.requirements or target.notes:
         yield ""
+
+
+def _needed(setting: Setting) -> str:
+    modes = _words(mode for mode in Mode if mode in setting.required_for)
+    return f"For {modes} matched on {_words(sorted(setting.matches))}." if modes else ""
 
 
 def _notes(field: Field, target: ObjectSpec) -> str:
@@ -618,10 +631,12 @@ def _notes(field: Field, target: ObjectSpec) -> str:
         said.append(f"An id of {field.refers_to}s.")
     if field.create_only:
         said.append("Sent when the record is created, never when it is updated.")
+    if field.between:
+        said.append(f"From {field.between[0]} to {field.between[1]}.")
     if field.inside:
         said.append(f"Travels inside `{field.inside}`.")
     if field.clearable and "clear" in target.removed_rules:
-        said.append("Set to null by `removed: clear`.")
+        said.append(f"{'Emptied' if field.type is FieldType.TEXTS else 'Set to null'} by `removed: clear`.")
     return " ".join(said)
 
 

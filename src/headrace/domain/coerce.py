@@ -9,6 +9,7 @@ import base64
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -303,14 +304,19 @@ def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = No
 # The type of a JSON value against the type of a field, row by row --------------------------------------------------
 
 
-def check_field(value: Any, field: FieldType) -> Any:
-    """The value as the field takes it. Raises Mismatch where it is of another type."""
+def check_field(value: Any, field: FieldType, between: tuple[int, int] | None = None) -> Any:
+    """The value as the field takes it. Raises Mismatch where it is of another type, or not `between` two integers."""
     match field:
         case FieldType.ID:
             return id_text(value)
-        case FieldType.TEXT:
+        case FieldType.TEXT | FieldType.HTML:
             if not isinstance(value, str):
                 raise Mismatch(value, "text")
+        case FieldType.INTEGER:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise Mismatch(value, "an integer")
+            if between is not None and not between[0] <= value <= between[1]:
+                raise Mismatch(value, f"an integer from {between[0]} to {between[1]}")
         case FieldType.NUMBER:
             if isinstance(value, bool) or not isinstance(value, int | float | orjson.Fragment):
                 raise Mismatch(value, "a number")
@@ -320,6 +326,14 @@ def check_field(value: Any, field: FieldType) -> Any:
         case FieldType.DATETIME:
             if not isinstance(value, str):
                 raise Mismatch(value, "a datetime")
+        case FieldType.DATE:
+            if not isinstance(value, str):
+                raise Mismatch(value, "a date")
+        case FieldType.LIST:
+            if not isinstance(value, list):
+                raise Mismatch(value, "a list", "map a JSON array with `as: array`")
+        case FieldType.TEXTS:
+            return _texts(value)
         case FieldType.OBJECT:
             if not isinstance(value, dict):
                 raise Mismatch(value, "an object", "map an object of columns, or a JSON object with `as: object`")
@@ -346,3 +360,17 @@ def id_text(value: Any) -> str:
             raise Mismatch(orjson.dumps(value).decode(), "an id")
         case _:
             raise Mismatch(value, "an id")
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts: a text that is a JSON array is that array, any other text a list of one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(orjson.JSONDecodeError):  # a tag may begin with a bracket
+            value = orjson.loads(value)
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise Mismatch(value, "text or a list of texts")
+    for one in found:
+        if not isinstance(one, str):
+            raise Mismatch(one, "text")
+    return found

@@ -231,6 +231,9 @@ class SyncConfig(_Strict):
     object: str | None = None
     mode: str | None = None
     match: MatchConfig | None = None
+    settings: dict[str, str] = Field(
+        default_factory=dict, description="What the object needs to know beside its fields, the same for all rows."
+    )
     fields: dict[str, Rule] = Field(default_factory=dict)
     traits: Section | None = None
     event: Rule | None = None

@@ -5,23 +5,37 @@ Lint, suggestions, templates and the page of types read these tables. What a sin
 
 from __future__ import annotations
 
+from typing import get_args
+
 from headrace.domain.columns import ColumnType
 from headrace.domain.rules import AsType
 from headrace.domain.spec import FieldType
 
-AS_TYPE: dict[AsType, FieldType] = {
-    "string": FieldType.TEXT,
-    "integer": FieldType.NUMBER,
-    "number": FieldType.NUMBER,
-    "boolean": FieldType.BOOLEAN,
-    "datetime": FieldType.DATETIME,
-    "date": FieldType.DATETIME,
-    "object": FieldType.OBJECT,
-    "array": FieldType.ANY,
+AS_TYPES: tuple[AsType, ...] = get_args(AsType)
+
+_IDS = frozenset({FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES})
+_MAY_BE: dict[FieldType, frozenset[AsType]] = {
+    FieldType.TEXT: frozenset({"string"}),
+    FieldType.HTML: frozenset({"string"}),
+    FieldType.NUMBER: frozenset({"integer", "number"}),
+    FieldType.INTEGER: frozenset({"integer"}),
+    FieldType.BOOLEAN: frozenset({"boolean"}),
+    FieldType.DATETIME: frozenset({"datetime", "date"}),
+    FieldType.DATE: frozenset({"date"}),
+    FieldType.OBJECT: frozenset({"object"}),
+    FieldType.LIST: frozenset({"array"}),
+    FieldType.TEXTS: frozenset({"string", "array"}),
+    FieldType.ANY: frozenset(AS_TYPES),
+    **dict.fromkeys(_IDS, frozenset[AsType]({"string", "integer", "array"})),
 }
 
 _FITS: dict[FieldType, frozenset[ColumnType]] = {
     FieldType.TEXT: frozenset({ColumnType.TEXT}),
+    FieldType.HTML: frozenset({ColumnType.TEXT}),
+    FieldType.INTEGER: frozenset({ColumnType.INTEGER}),
+    FieldType.DATE: frozenset({ColumnType.DATE}),
+    FieldType.LIST: frozenset({ColumnType.JSON}),
+    FieldType.TEXTS: frozenset({ColumnType.TEXT, ColumnType.JSON}),
     FieldType.ID: frozenset({ColumnType.TEXT, ColumnType.INTEGER}),
     FieldType.NUMBER: frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL}),
     FieldType.BOOLEAN: frozenset({ColumnType.BOOLEAN}),
@@ -49,18 +63,26 @@ _CONVERTS: dict[AsType, frozenset[ColumnType]] = {
 
 _OFFERS: dict[FieldType, AsType] = {
     FieldType.TEXT: "string",
+    FieldType.HTML: "string",
     FieldType.NUMBER: "number",
+    FieldType.INTEGER: "integer",
+    FieldType.DATE: "date",
+    FieldType.LIST: "array",
     FieldType.BOOLEAN: "boolean",
     FieldType.DATETIME: "datetime",
     FieldType.OBJECT: "object",
 }
-_IDS = frozenset({FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES})
 _TEXTS = frozenset({ColumnType.TEXT, ColumnType.JSON})
 
 
 def fits(column: ColumnType, field: FieldType) -> bool:
     """Whether every value of such a column may stand in such a field without `as`."""
     return column in _FITS[field]
+
+
+def may_be(as_: AsType, field: FieldType) -> bool:
+    """Whether what `as` makes may stand in such a field at all."""
+    return as_ in _MAY_BE[field]
 
 
 def converts(column: ColumnType, to: AsType) -> bool:

@@ -16,7 +16,7 @@ from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, 
 from headrace.domain.columns import Columns, ColumnType, column_named
 from headrace.domain.config import SECTIONS, Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
-from headrace.domain.fitting import AS_TYPE, converts, fits, offer
+from headrace.domain.fitting import converts, fits, may_be, offer
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
 
 
@@ -56,6 +56,7 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
         return
     yield from _lint_choices(path, sync, target)
     yield from _lint_sections(path, sync, sync_type, target)
+    yield from _lint_settings(path, sync, target)
     yield from _lint_fields(path, sync, target, columns)
     yield from _lint_required(path, sync, target)
 
@@ -101,6 +102,20 @@ def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec, target:
             hint = f" Write {section} under fields." if spec else ""
             message = f'The section "{section}" does not belong to sync type {sync_type.name}.{hint}'
             yield Finding("unknown_key", message, f"{path}.{section}")
+
+
+def _lint_settings(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
+    """Settings that the object does not have, and those that it needs."""
+    known = {one.name: one for one in target.settings}
+    for name in sync.settings:
+        if name not in known:
+            hint = near(name, known) or f" {target.title} need none."
+            yield Finding("unknown_key", f'There is no setting "{name}".{hint}', f"{path}.settings.{name}")
+    for one in known.values():
+        is_needed = sync.mode in one.required_for and sync.match is not None and sync.match.field in one.matches
+        if is_needed and not sync.settings.get(one.name, "").strip():
+            message = f'Required setting: "{one.name}". {one.help}'
+            yield Finding("field_required", message, f"{path}.settings.{one.name}")
 
 
 def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Columns | None) -> Iterator[Finding]:
@@ -165,7 +180,8 @@ def _lint_rule(
         case r.ColumnRule():
             yield from _lint_column(path, f"{path}.column", rule, wanted, columns)
         case r.StaticRule():
-            yield from _lint_static(path, rule, wanted)
+            between = spec.between if spec else None
+            yield from _lint_constant(f"{path}.static", "The static value", rule.static, rule, wanted, between)
         case r.VariableRule():
             yield from _lint_variable(path, rule, wanted)
         case r.TemplateRule():
@@ -182,7 +198,7 @@ def _lint_rule(
                 each = r.ColumnRule.model_validate({"column": name, "as": rule.as_})
                 yield from _lint_column(f"{path}.columns", f"{path}.columns", each, FieldType.ANY, columns)
         case r.ArrayRule():
-            if wanted not in (FieldType.REFERENCES, FieldType.ANY):
+            if wanted not in (FieldType.REFERENCES, FieldType.TEXTS, FieldType.LIST, FieldType.ANY):
                 yield _mismatch(path, "This is a list", wanted)
             one = FieldType.REFERENCE if wanted is FieldType.REFERENCES else FieldType.ANY
             for number, inner in enumerate(rule.array):
@@ -230,8 +246,7 @@ _ARTICLES: dict[r.AsType, str] = {
 
 def _lint_as(path: str, as_: r.AsType, wanted: FieldType) -> Iterator[Finding]:
     """Whether a value of that type may stand in the field at all."""
-    is_reference = wanted in (FieldType.ID, FieldType.REFERENCE, FieldType.REFERENCES)
-    if wanted not in (FieldType.ANY, AS_TYPE[as_]) and not (is_reference and as_ in ("string", "integer", "array")):
+    if not may_be(as_, wanted):
         yield _mismatch(path, f"With as: {as_} this", wanted)
 
 
@@ -258,19 +273,17 @@ def _lint_template(path: str, rule: r.TemplateRule, wanted: FieldType, columns: 
         yield Finding(code, message + (near(name, known) if name else ""), f"{path}.template")
 
 
-def _lint_static(path: str, rule: r.StaticRule, wanted: FieldType) -> Iterator[Finding]:
-    yield from _lint_constant(f"{path}.static", "The static value", rule.static, rule, wanted)
-
-
-def _lint_constant(path: str, said: str, value: Any, rule: r.Rule, wanted: FieldType) -> Iterator[Finding]:
+def _lint_constant(
+    path: str, said: str, value: Any, rule: r.Rule, wanted: FieldType, between: tuple[int, int] | None = None
+) -> Iterator[Finding]:
     """A value that is the same for every row: what the mapping will make of it is known now."""
     if value is None:
         return
     try:
         zone = ZoneInfo(rule.timezone) if rule.timezone and _is_zone(rule.timezone) else None
         made = jsonable(value) if rule.as_ is None else conversion(rule.as_, None, zone)(value)
-        check_field(made, wanted)
-        if wanted is FieldType.DATETIME:
+        check_field(made, wanted, between)
+        if wanted in (FieldType.DATETIME, FieldType.DATE):
             read_datetime(made, zone)
     except Mismatch as mismatch:
         yield Finding("type_mismatch", f"{said} {mismatch}.", path)
@@ -286,7 +299,7 @@ def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[
             here = f"{path}.{spec.name}" if spec.section else f"{path}.fields.{spec.name}"
             yield Finding("field_required", f'Required field: "{spec.name}".', here)
     for rule in target.requirements:
-        if rule.holds_for(matched) and not mapped.intersection(rule.any_of):
+        if rule.holds_for(matched, mode) and not mapped.intersection(rule.any_of):
             yield Finding(rule.code, rule.message, f"{path}.fields.{rule.any_of[0]}")
 
 

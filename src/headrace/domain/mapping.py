@@ -122,7 +122,7 @@ class Mapping:
                         )
                     continue
                 if value is not None:
-                    value = check_field(value, spec.type)
+                    value = check_field(value, spec.type, spec.between)
             except (Mismatch, Mismatches) as refused:
                 for mismatch in each_mismatch(refused):
                     path = ".".join((spec.name, *mismatch.path))
@@ -144,7 +144,7 @@ class Mapping:
         faults = [
             RowFault("field_required", f'Required field "{name}" is null or empty.', name)
             for name in self._required
-            if values.get(name) in (None, "") and name not in refused
+            if name not in references and values.get(name) in (None, "") and name not in refused
         ]
         there = {name for name, value in values.items() if value not in (None, "")} | references.keys() | set(refused)
         faults += [
@@ -190,7 +190,7 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         _fields=tuple(fields),
         _match_field=matched,
         _required=tuple(one.name for one in spec.fields if mode in one.required_for and one.name != matched),
-        _rules=tuple(one for one in spec.requirements if one.holds_for(matched)),
+        _rules=tuple(one for one in spec.requirements if one.holds_for(matched, mode)),
     )
 
 
@@ -200,7 +200,7 @@ def fingerprint(sync: SyncConfig) -> str:
         mode="json",
         by_alias=True,
         exclude_unset=True,
-        include={"type", "object", "match", "fields", "traits", "event", "timestamp", "properties"},
+        include={"type", "object", "match", "settings", "fields", "traits", "event", "timestamp", "properties"},
     )
     return hashlib.sha256(_canonical(relevant)).hexdigest()[:16]
 

@@ -40,10 +40,15 @@ class FieldType(StrEnum):
 
     TEXT = "text"
     ID = "id"  # text; a whole number is its digits
+    HTML = "html"  # text with tags
     NUMBER = "number"
+    INTEGER = "integer"
     BOOLEAN = "boolean"
     DATETIME = "datetime"
+    DATE = "date"
     OBJECT = "object"
+    LIST = "list"  # a JSON array, its values as they are
+    TEXTS = "texts"  # a list of texts; one text is a list of one
     REFERENCE = "reference"  # the id of one other record
     REFERENCES = "references"  # a list of ids of other records
     ANY = "any"  # inside an object: every type keeps its own
@@ -71,6 +76,8 @@ class Field:
     """Whether the configuration writes it as a section of its own beside `fields`, under the field's name."""
     by: frozenset[str] = frozenset({"external_id", "vitally_id"})
     """For references: whose ids the destination takes."""
+    between: tuple[int, int] | None = None
+    """The least and the greatest value of an integer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +97,31 @@ class Matching:
 class Requirement:
     """A rule over several fields: at least one of `any_of` must be mapped and not null.
 
-    `matches` are the match fields under which it holds; none: always.
+    `matches` are the match fields under which it holds (none: all of them), `modes` the modes.
     """
 
     any_of: tuple[str, ...]
     matches: frozenset[str]
     code: str
     message: str
+    modes: frozenset[Mode] = frozenset(Mode)
 
-    def holds_for(self, match: str | None) -> bool:
-        return not self.matches or match in self.matches
+    def holds_for(self, match: str | None, mode: Mode | None) -> bool:
+        """Under that match and mode; None where they are not chosen yet."""
+        return (not self.matches or match in self.matches) and (mode is None or mode in self.modes)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A word that a sync of the object needs beside its fields, the same for all rows: an id, a name.
+
+    Required where one of `matches` and one of `required_for` is used.
+    """
+
+    name: str
+    help: str
+    required_for: frozenset[Mode] = frozenset()
+    matches: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +136,15 @@ class ObjectSpec:
     matchings: tuple[Matching, ...]
     requirements: tuple[Requirement, ...] = ()
     removed_rules: frozenset[RemovedRule] = frozenset({"ignore"})
+    settings: tuple[Setting, ...] = ()
+    archives: bool = False
+    """Whether `removed: delete` only hides the record."""
+    listed: bool = True
+    """Whether listing the records that exist can save requests."""
+    named_by_own_id: bool = False
+    """Whether only its own id surely names it to the destination, so that the id is kept for later runs."""
+    notes: tuple[str, ...] = ()
+    """What a person must know beside the tables."""
     rank: int = 0
     """Where it stands in the order parents before children."""
     once: bool = False
@@ -175,7 +206,21 @@ class DestinationSpec:
         return next((one for one in self.sync_types if one.name == name), None)
 
     @property
-    def parents(self) -> frozenset[str]:
-        """The kinds of record that fields of others refer to."""
-        objects = [target for sync_type in self.sync_types for target in sync_type.objects]
-        return frozenset(one.refers_to for target in objects for one in target.fields if one.refers_to)
+    def remembered(self) -> frozenset[str]:
+        """The kinds of record whose own ids are kept: fields of others refer to them, or nothing else names them."""
+        parents = (one.refers_to for target in self._objects for one in target.fields if one.refers_to)
+        return frozenset(parents) | self.named_by_own_id
+
+    @property
+    def named_by_own_id(self) -> frozenset[str]:
+        """The kinds of record that are surely named by their own id only."""
+        return frozenset(one.name for one in self._objects if one.named_by_own_id)
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """The kinds of record of which a listing can save requests."""
+        return frozenset(one.name for one in self._objects if one.listed)
+
+    @property
+    def _objects(self) -> list[ObjectSpec]:
+        return [target for sync_type in self.sync_types for target in sync_type.objects]

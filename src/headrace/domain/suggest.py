@@ -159,7 +159,7 @@ def _required(sync: SyncConfig, target: ObjectSpec) -> set[str]:
     names = {one.name for one in target.fields if mode in one.required_for}
     matched = sync.match.field if sync.match else None
     for rule in target.requirements:
-        if rule.holds_for(matched) and not set(rule.any_of) & sync.rules.keys():
+        if rule.holds_for(matched, mode) and not set(rule.any_of) & sync.rules.keys():
             names.update(rule.any_of)
     return names
 
@@ -177,7 +177,7 @@ def _missing(sync: SyncConfig, target: ObjectSpec, given: set[str]) -> Iterator[
         if mode in one.required_for and one.name not in given and one.name != matched:
             yield f'No column fits the required field "{one.name}" ({one.type}): {one.help}'
     for rule in target.requirements:
-        if rule.holds_for(matched) and not given & set(rule.any_of):
+        if rule.holds_for(matched, mode) and not given & set(rule.any_of):
             named = " or ".join(f'"{name}"' for name in rule.any_of)
             yield f"No column fits {named}. {rule.message.rstrip('.')}."
 
@@ -224,7 +224,7 @@ def _likeness(target: ObjectSpec, field: Field, column: Column) -> tuple[float, 
     own, said = _words(field.name), _words(column.name)
     if "".join(own) == "".join(said):
         return 0.95, "the same name, spelled another way"
-    is_time = field.type is FieldType.DATETIME
+    is_time = field.type in (FieldType.DATETIME, FieldType.DATE)
     plain = _plain(said, is_time=is_time)
     if plain and plain == _plain(own, is_time=is_time):
         return 0.9, "nearly the same name"

@@ -61,6 +61,7 @@ class Kind:
     `parents` are the fields of which create needs at least one (exactly one if `has_one_parent`).
     `methods` are the documented ones: LIST (GET of the collection), POST, and GET, PUT, DELETE of one record.
     `has_declared_traits`: a key of its traits must be the path of a custom trait.
+    `deletes_by_id`: DELETE takes the Vitally id only, whatever else a path takes.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Kind:
     belongs_to: tuple[str, ...] = ()
     methods: frozenset[str] = frozenset({"LIST", "POST", "GET", "PUT", "DELETE"})
     has_declared_traits: bool = False
+    deletes_by_id: bool = False
     on_create: dict[str, Field] = field(init=False)
     on_update: dict[str, Field] = field(init=False)
     required_on_create: tuple[str, ...] = field(init=False)
@@ -139,6 +141,7 @@ KINDS: dict[str, Kind] = {
             parents=_OF_CUSTOMER,
             belongs_to=_OF_CUSTOMER,
             has_declared_traits=True,
+            deletes_by_id=True,  # vitally.md 6.1
         ),
         _kind(
             "tasks",
@@ -168,6 +171,7 @@ KINDS: dict[str, Kind] = {
             Deletion.REMOVE,
             belongs_to=("conversationId",),
             methods=frozenset({"GET", "DELETE"}),
+            deletes_by_id=True,  # vitally.md 6.4
         ),
         _kind("customObjects", "custom object", methods=frozenset({"LIST", "POST", "GET", "PUT"})),
         _kind(

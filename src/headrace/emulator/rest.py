@@ -60,7 +60,7 @@ def _collection(state: State, kind: Kind, call: Call) -> Answer:
 def _record(state: State, kind: Kind, key: str, call: Call) -> Answer:
     if call.method not in kind.methods - {"LIST", "POST"}:
         raise _wrong_method(state, bool(kind.methods & {"GET", "PUT", "DELETE"}))
-    record = _existing(state, kind, key, call.query, by_id_only=kind.name == "messages" and call.method == "DELETE")
+    record = _existing(state, kind, key, call.query, by_id_only=kind.deletes_by_id and call.method == "DELETE")
     match call.method:
         case "PUT":
             return _put(state, kind, record, read_json(call))
@@ -139,7 +139,13 @@ def _delete_user(state: State, kind: Kind, record: Record, delete_on: str | None
 
 
 def _with_parents(state: State, kind: Kind, record: Record, changes: Record) -> Record:
-    """The changes, the arrays of parents joined with the present ones where the switch says that PUT adds."""
+    """The changes as the switches of parents have them: PUT adds to a user's, and leaves an instance where it is.
+
+    Of an instance's parents one table of the documents says that they are editable, the other one leaves them out of
+    the body of PUT.  vitally.md 6.6
+    """
+    if kind.name == "instances" and state.settings.instance_parents_on_put == "ignore":
+        return {name: value for name, value in changes.items() if name not in kind.parents}
     if kind.name != "users" or state.settings.user_parents_on_put == "replace":
         return changes
     joined = {name: list(dict.fromkeys([*record[name], *changes[name]])) for name in kind.parents if name in changes}
@@ -231,7 +237,7 @@ def _existing(state: State, kind: Kind, key: str, query: dict[str, str], *, by_i
     record = shelf.records.get(key)
     if record is None and kind.address is Address.ID_OR_EXTERNAL and not by_id_only:
         record = shelf.by_external_id(key)
-    elif record is None and kind.address is Address.ID_OR_SOURCE and query.get("source"):
+    elif record is None and kind.address is Address.ID_OR_SOURCE and not by_id_only and query.get("source"):
         named = shelf.by_external_id(key)
         # Which `source` names what REST itself has made is unknown: the switch restSource, null for any.
         if named is not None and (named["source"] or query["source"]).lower() == query["source"].lower():

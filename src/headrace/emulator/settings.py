@@ -151,6 +151,7 @@ class EmulatorSettings(_Switches):
     }
     emit_at_end: bool = False
     limit_over_100: Annotated[Literal["clamp", "400"], BeforeValidator(_status_word)] = "clamp"
+    instance_parents_on_put: Literal["set", "ignore"] = "set"
     instance_search_shape: Literal["object", "results"] = "object"
     admin_search_shape: Literal["object", "results"] = "object"
     unknown_fields: Literal["reject", "ignore"] = "reject"

@@ -156,6 +156,10 @@ class Executor:
         raise Bug("a row went round in circles", key=key, operation=operation.kind)
 
     def _first_known(self, operation: Operation) -> Known:
+        if self._delivery.match_field == "externalId":
+            remembered = self._lookups.remembered(self._delivery.kind, operation.match)
+            if remembered is not None:
+                return Known(record_id=remembered)
         if not self._existing.ids and not self._existing.complete:
             return _NOTHING
         exists = self._existing.exists(operation.match) if operation.kind not in ("clear", "delete") else None
@@ -173,8 +177,8 @@ class Executor:
         if self._delivery.match_field == "externalId" and self._delivery.is_parent:
             if task.operation.kind == "delete":
                 self._lookups.forget(self._delivery.kind, task.operation.match)
-            elif settled.record_id and task.operation.parents:
-                # A row that only changed was learned when it was added.
+            elif settled.record_id and (task.operation.parents or self._lookups.lacks(self._delivery.kind, task)):
+                # A row that only changed was learned when it was added, unless its record was made anew since.
                 self._lookups.learn(self._delivery.kind, task.operation.match, settled.record_id)
         fault = settled.fault
         if settled.outcome is RowOutcome.REJECTED and fault is not None:

@@ -150,11 +150,15 @@ def requests_for(
         told: Record | None = record
         if operation.kind in ("clear", "delete"):
             told = mapping.last_record(row.old, operation.match) if row.old is not None else None
-        yield from _steps(Task(operation, told, row.key), destination, identities)
+        known = Known()
+        if job.sync.match and job.sync.match.field == "externalId":
+            kind = job.target.name
+            named = [operation.match] if kind in destination.spec.named_by_own_id else []
+            known = Known(record_id=identities.known(kind, named).get(operation.match))
+        yield from _steps(Task(operation, told, row.key), known, destination, identities)
 
 
-def _steps(task: Task, destination: RecordDestination, identities: Identities) -> Iterator[ExactRequest]:
-    known = Known()
+def _steps(task: Task, known: Known, destination: RecordDestination, identities: Identities) -> Iterator[ExactRequest]:
     for _ in range(8):
         step = destination.next_step(task, known)
         match step:
@@ -172,9 +176,11 @@ def _steps(task: Task, destination: RecordDestination, identities: Identities) -
                             look_up = destination.look_up(reference.kind, external_id)
                             yield ExactRequest((task.key,), look_up, "looked up once, then remembered")
                 known = known.but(parents=parents)
-            case Send(request=request):
+            case Send(request=request, creates=creates):
                 if request.purpose != "look_up":
                     note = "where the record does not exist yet, it is created instead"
+                    if creates:
+                        note = "where the record exists, this updates it"
                     yield ExactRequest((task.key,), request, note if task.operation.kind == "upsert" else "")
                     return
                 yield ExactRequest(

@@ -129,7 +129,7 @@ def planner_for(
 def delivery_for(job: Job, mapping: RowMapping) -> Delivery:
     """What the job does with a row."""
     match_field = job.sync.match.field if job.sync.match else ""
-    is_parent = job.target.name in job.destination.spec.parents
+    is_parent = job.target.name in job.destination.spec.remembered
     return Delivery(mapping, job.mode, job.sync.removed, job.target.name, match_field, is_parent)
 
 

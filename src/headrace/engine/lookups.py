@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from headrace.destinations import Page, RecordDestination
+from headrace.destinations import Page, RecordDestination, Task
 from headrace.domain.mapping import Reference
 from headrace.domain.outcome import RowFault
 from headrace.engine.exchange import Exchange
@@ -56,6 +56,7 @@ class Lookups:
         self._identities = identities
         self._recorder = recorder
         self._listed = listed
+        self._named_by_own_id = destination.spec.named_by_own_id
         self._known: dict[tuple[str, str], str | None] = {}
         self._asking: dict[tuple[str, str], asyncio.Future[str | RowFault | None]] = {}
 
@@ -106,6 +107,18 @@ class Lookups:
         if record_id is not None:
             self._recorder.learned(Learned(kind, external_id, record_id))
 
+    def remembered(self, kind: str, external_id: str) -> str | None:
+        """The own id of a record that nothing else names, as an earlier run learned it; nobody is asked."""
+        if kind not in self._named_by_own_id:
+            return None
+        if (kind, external_id) not in self._known:
+            self._known[(kind, external_id)] = self._identities.known(kind, [external_id]).get(external_id)
+        return self._known[(kind, external_id)]
+
+    def lacks(self, kind: str, task: Task) -> bool:
+        """Whether the own id of the task's record should be kept and is not."""
+        return kind in self._named_by_own_id and self.remembered(kind, task.operation.match) is None
+
     def learn(self, kind: str, external_id: str, record_id: str) -> None:
         """Keeps an id for later runs; this one asked for nothing but the record itself."""
         self._recorder.learned(Learned(kind, external_id, record_id))
@@ -130,8 +143,13 @@ class Lookups:
     async def list_existing(
         self, kind: str, wanted: Collection[str], match_field: str, *, stop_when_found: bool = False
     ) -> Existing:
-        """Lists records of a kind, 100 at a time, as long as it is the cheaper way. Keeps only those wanted."""
+        """Lists records of a kind, 100 at a time, as long as it is the cheaper way. Keeps only those wanted.
+
+        Finds nothing where the destination declares that a list saves no requests.
+        """
         existing = Existing()
+        if kind not in self._destination.spec.listed:
+            return existing
         folded = {_fold(match_field, one): one for one in wanted}
         most = max(2, len(wanted) // LISTING_SHARE)
         cursor: str | None = None
@@ -148,7 +166,7 @@ class Lookups:
             for record in page.records:
                 if record.external_id is not None and match_field == "externalId" and record.external_id in folded:
                     existing.ids[record.external_id] = record.record_id
-                    if kind in self._destination.spec.parents:
+                    if kind in self._destination.spec.remembered:
                         self.remember(kind, record.external_id, record.record_id)
                 elif match_field in record.match:
                     self._add(existing, folded.get(_fold(match_field, record.match[match_field])), record.record_id)

@@ -109,6 +109,11 @@ def _choices_of(sync_type: SyncTypeSpec, one: ObjectSpec) -> Schema:
         properties["mode"] = {"enum": sorted(mode.value for mode in one.modes)}
     if one.matchings:
         properties["match"] = {"properties": {"field": {"enum": [matching.field for matching in one.matchings]}}}
+    if one.settings:
+        properties["settings"] = {
+            "properties": {setting.name: {"description": setting.help} for setting in one.settings},
+            "additionalProperties": False,
+        }
     properties["removed"] = {"enum": sorted(one.removed_rules)}
     return {"if": _is(type=sync_type.name, object=one.name), "then": {"properties": properties}}
 

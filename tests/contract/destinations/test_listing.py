@@ -6,21 +6,20 @@ import pytest
 
 from headrace.domain.spec import ObjectSpec
 
-from .world import OBJECTS, REST, World, required_fields, sample, seed
+from .world import CREATED_OBJECTS, REST, SHELVES, World, seed, some_fields, text_of
 
 
-def rows_of(spec: ObjectSpec, count: int) -> tuple[list[dict[str, object]], dict[str, object]]:
-    names = [*required_fields(spec, "upsert", "externalId")]
-    rules = {name: sample(spec.field(name)).rule for name in names} | {"name": {"column": "name"}}
-    columns = {name: sample(spec.field(name)).stored for name in names}
-    return [{"key": n, "ref": f"r-{n}", **columns, "name": f"Row {n}"} for n in range(count)], rules
+def rows_of(spec: ObjectSpec, count: int, *names: str) -> tuple[list[dict[str, object]], dict[str, object]]:
+    text = text_of(spec)
+    columns, rules = some_fields(spec, text, *names)
+    return [{"key": n, "ref": f"r-{n}", **columns, text: f"Row {n}"} for n in range(count)], rules
 
 
-@OBJECTS
+@CREATED_OBJECTS
 def test_a_first_sync_of_which_half_exists_costs_hardly_more_than_a_request_a_row(spec: ObjectSpec, world: World):
-    world.parents()
+    world.arrange(spec)
     rows, rules = rows_of(spec, 300)
-    world.vitally.seed(spec.name + "s", seed(spec, *(f"r-{n}" for n in range(0, 300, 2))))
+    world.there(spec, *(f"r-{n}" for n in range(0, 300, 2)))
     world.rows(*rows)
     world.sync(spec.name, rules)
 
@@ -28,7 +27,7 @@ def test_a_first_sync_of_which_half_exists_costs_hardly_more_than_a_request_a_ro
 
     assert 300 == ran.counts.delivered
     assert ran.counts.requests == len(ran.requests) <= 1.03 * 300
-    assert {f"Row {n}" for n in range(300)} <= {one["name"] for one in world.held(spec.name).values()}
+    assert {f"Row {n}" for n in range(300)} <= {one[text_of(spec)] for one in world.held(spec.name).values()}
 
 
 def test_users_matched_by_email_are_listed_too(world: World):
@@ -66,13 +65,13 @@ def test_churned_accounts_are_seen(switch: dict[str, object], world: World):
     assert 31 == len(ran.requests)
 
 
-@OBJECTS
+@CREATED_OBJECTS
 def test_a_small_sync_into_a_big_workspace_does_not_read_all_of_it(spec: ObjectSpec, world: World):
     """The list is left as soon as it costs more than asking."""
-    world.parents()
+    world.arrange(spec)
     rows, rules = rows_of(spec, 25)
-    world.vitally.seed(spec.name + "s", seed(spec, *(f"other-{n}" for n in range(1500))))
-    world.vitally.seed(spec.name + "s", seed(spec, "r-3"))
+    world.there(spec, *(f"other-{n}" for n in range(1500)))
+    world.there(spec, "r-3")
     world.rows(*rows)
     world.sync(spec.name, rules)
 
@@ -80,15 +79,15 @@ def test_a_small_sync_into_a_big_workspace_does_not_read_all_of_it(spec: ObjectS
 
     assert 25 == ran.counts.delivered
     assert len([one for one in ran.requests if "limit" in one.query]) <= 4
-    assert "Row 3" == world.held(spec.name)["r-3"]["name"]
+    assert "Row 3" == world.held(spec.name)["r-3"][text_of(spec)]
 
 
-@OBJECTS
+@CREATED_OBJECTS
 def test_a_listing_that_fails_only_costs_requests(spec: ObjectSpec, world: World):
-    world.parents()
+    world.arrange(spec)
     rows, rules = rows_of(spec, 25)
-    world.vitally.add_fault(match={"method": "GET", "path": f"/resources/{spec.name}s$"}, status=400)
-    world.vitally.seed(spec.name + "s", seed(spec, "r-3"))
+    world.vitally.add_fault(match={"method": "GET", "path": f"/{SHELVES[spec.name]}$"}, status=400)
+    world.there(spec, "r-3")
     world.rows(*rows)
     world.sync(spec.name, rules)
 

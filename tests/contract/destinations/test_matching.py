@@ -10,7 +10,7 @@ import pytest
 from headrace.domain.spec import Mode, ObjectSpec
 
 from .test_modes import EXPECTED
-from .world import MODES, OBJECTS, World, every_field, seed
+from .world import CREATED_OBJECTS, MODES, OBJECTS, SHELVES, World, every_field, text_of
 
 USER = {"accountIds": {"column": "account"}, "externalId": {"column": "ref"}, "name": {"column": "name"}}
 BY_EMAIL = ("email", "email")
@@ -22,49 +22,64 @@ def user(key: str, email: str | None, **more: str | None) -> dict[str, str | Non
 
 @OBJECTS
 def test_a_row_without_a_match_value_is_invalid_and_its_siblings_go_out(spec: ObjectSpec, world: World):
-    world.parents()
+    world.arrange(spec)
+    world.there_if_never_created(spec, "fine")
     columns, rules = every_field(spec)
-    rows = [{"key": str(n), "ref": ref, **columns} for n, ref in enumerate([None, "", "  ", "fine"])]
-    world.rows(*rows)
+    before = set(world.held(spec.name))
+    world.rows(*({"key": str(n), "ref": ref, **columns} for n, ref in enumerate([None, "", "  ", "fine"])))
     world.sync(spec.name, rules)
 
     ran = world.run()
 
     missing = ("invalid", "match_value_missing")
     assert {"0": missing, "1": missing, "2": missing, "3": ("delivered", None)} == ran.outcomes
-    assert ["fine"] == list({*world.held(spec.name)} - {"organization-1", "organization-2", "account-1", "account-2"})
+    assert {"fine"} == {*world.held(spec.name)} - before | {"fine"}
+    assert columns[text_of(spec)] == world.held(spec.name)["fine"][text_of(spec)]
 
 
 @OBJECTS
 def test_two_rows_with_one_match_value_are_both_invalid(spec: ObjectSpec, world: World):
     """Sending either would be a coin's toss, also when the other was delivered long ago."""
-    world.parents()
+    world.arrange(spec)
+    world.there_if_never_created(spec, "same", "other")
     columns, rules = every_field(spec)
     world.rows({"key": "1", "ref": "same", **columns})
     world.sync(spec.name, rules)
     world.run()
 
-    twins = [{"key": key, "ref": "same", **columns, "name": f"Twin {key}"} for key in ("1", "2")]
+    twins = [{"key": key, "ref": "same", **columns, text_of(spec): f"Twin {key}"} for key in ("1", "2")]
     world.rows(*twins, {"key": "3", "ref": "other", **columns})
     ran = world.run()
 
     twice = ("invalid", "match_value_duplicate")
     assert {"1": twice, "2": twice, "3": ("delivered", None)} == ran.outcomes
-    assert columns["name"] == world.held(spec.name)["same"]["name"]
+    assert columns[text_of(spec)] == world.held(spec.name)["same"][text_of(spec)]
 
 
 @OBJECTS
 def test_an_external_id_reaches_its_record_whatever_signs_it_has(spec: ObjectSpec, world: World):
-    world.parents()
+    world.arrange(spec)
     columns, rules = every_field(spec)
     refs = ["a/b", "a b?c=d&e", "50%", "%2F", "ünï/東京", "..", "a+b", "#1", "'", "a;b,c"]
-    world.vitally.seed(spec.name + "s", seed(spec, *refs))
-    world.rows(*({"key": ref, "ref": ref, **columns, "name": f"New {ref}"} for ref in refs))
+    world.there(spec, *refs)
+    world.rows(*({"key": ref, "ref": ref, **columns, text_of(spec): f"New {ref}"} for ref in refs))
     world.sync(spec.name, rules, mode="update")
 
     assert dict.fromkeys(refs, ("delivered", None)) == world.run().outcomes
     held = world.held(spec.name)
-    assert {ref: f"New {ref}" for ref in refs} == {ref: held[ref]["name"] for ref in refs}
+    assert {ref: f"New {ref}" for ref in refs} == {ref: held[ref][text_of(spec)] for ref in refs}
+
+
+@CREATED_OBJECTS
+def test_an_external_id_of_any_signs_makes_a_record_of_that_name(spec: ObjectSpec, world: World):
+    world.arrange(spec)
+    columns, rules = every_field(spec)
+    refs = ["a/b", "a b?c=d&e", "%2F", "..", "a+b", " a "]
+    world.rows(*({"key": ref, "ref": ref, **columns} for ref in refs))
+    world.sync(spec.name, rules)
+
+    assert dict.fromkeys(refs, ("delivered", None)) == world.run().outcomes
+    assert set(refs) <= set(world.held(spec.name))
 
 
 # Users by email ---------------------------------------------------------------------------------------------------
@@ -227,8 +242,8 @@ def test_a_row_without_external_id_or_parent_is_invalid_when_matching_on_email(w
 
 @OBJECTS
 def test_vitallys_own_id_finds_a_record_and_makes_none(spec: ObjectSpec, world: World):
-    world.parents()
-    (there,) = world.vitally.seed(spec.name + "s", seed(spec, "there"))
+    world.arrange(spec)
+    (there,) = world.there(spec, "there")
     columns, rules = every_field(spec)
     world.rows({"key": "1", "ref": there["id"], **columns}, {"key": "2", "ref": "nobody", **columns})
     world.sync(spec.name, rules, mode="update", match=("ref", "id"))
@@ -236,8 +251,9 @@ def test_vitallys_own_id_finds_a_record_and_makes_none(spec: ObjectSpec, world: 
     ran = world.run()
 
     assert {"1": ("delivered", None), "2": ("skipped", "record_not_found")} == ran.outcomes
-    assert columns["name"] == world.held(spec.name)["there"]["name"]
-    assert f"PUT /resources/{spec.name}s/{quote(there['id'])}" in ran.lines
+    assert columns[text_of(spec)] == world.held(spec.name)["there"][text_of(spec)]
+    ends = [line.rsplit("/", 2)[1:] for line in ran.lines if line.startswith("PUT")]
+    assert [SHELVES[spec.name], quote(there["id"])] in ends
 
 
 @OBJECTS
@@ -246,9 +262,8 @@ def test_vitallys_own_id_is_refused_for_modes_that_create(spec: ObjectSpec, mode
     columns, rules = every_field(spec)
     world.rows({"key": "1", "ref": "x", **columns})
 
-    assert ("mode_not_allowed", "syncs.the-sync.match.field") in world.findings(
-        spec.name, rules, mode=mode, match=("ref", "id")
-    )
+    code, place = ("mode_not_allowed", "match.field") if mode in spec.modes else ("unknown_value", "mode")
+    assert (code, f"syncs.the-sync.{place}") in world.findings(spec.name, rules, mode=mode, match=("ref", "id"))
 
 
 def test_a_whole_number_serves_as_external_id_when_matching_on_email(world: World):

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from headrace.domain.spec import Field, ObjectSpec
+from headrace.destinations.vitally.resources import RESOURCES
+from headrace.domain.spec import Field, Mode, ObjectSpec
 
-from .world import REST, World, every_field
+from .world import REST, SHELVES, World, every_field, some_fields, text_of
 
 REFERENCES = [
     pytest.param(spec, field, id=f"{spec.name}.{field.name}")
@@ -25,53 +26,63 @@ READINGS = pytest.mark.parametrize(
 
 
 def only(spec: ObjectSpec, field: Field, **options: Any) -> dict[str, Any]:
-    """Rules for the name and that one reference."""
-    return {"name": {"column": "name"}, field.name: {"column": "parent", **options}}
+    """Rules for what the object needs beside references, a text, and that one reference."""
+    _, rules = some_fields(spec, text_of(spec))
+    parents = {one.name for one in spec.fields if one.refers_to}
+    plain = {name: rule for name, rule in rules.items() if name not in parents}
+    return {**plain, field.name: {"column": "parent", **options}}
 
 
-def row(key: str, parent: Any, **more: Any) -> dict[str, Any]:
-    return {"key": key, "ref": f"r-{key}", "name": f"Row {key}", "parent": parent, **more}
+def row(spec: ObjectSpec, key: str, parent: Any, **more: Any) -> dict[str, Any]:
+    columns, _ = some_fields(spec, text_of(spec))
+    return {"key": key, "ref": f"r-{key}", **columns, text_of(spec): f"Row {key}", "parent": parent, **more}
 
 
 def parents_of(world: World, spec: ObjectSpec, field: Field, ref: str) -> list[str]:
     """External ids of the parents a record has now, sorted."""
     ids = world.held(spec.name)[ref][field.name]
-    names = {one["id"]: one["externalId"] for one in world.vitally.state.records(f"{field.refers_to}s")}
+    names = {one["id"]: name for name, one in world.held(str(field.refers_to)).items()}
     return sorted(names[one] for one in (ids if isinstance(ids, list) else [ids]))
 
 
+def asked_for(lines: list[str], kind: str | None) -> list[str]:
+    """What was asked of records of the kind, sorted."""
+    return sorted(line for line in lines if line.startswith(f"GET {RESOURCES[str(kind)].path}/"))
+
+
 def remove(world: World, kind: str, external_id: str) -> None:
-    shelf = world.vitally.state.shelves[kind]
+    """Takes the record out of Vitally and leaves its children."""
+    shelf = world.vitally.state.shelves[SHELVES[kind]]
     shelf.remove(shelf.by_external_id(external_id))
 
 
 @EACH_REFERENCE
 def test_a_parent_is_asked_for_once_and_remembered_across_runs(spec: ObjectSpec, field: Field, world: World):
-    world.parents()
+    world.arrange(spec)
     kind = field.refers_to
-    world.rows(*(row(str(n), f"{kind}-{1 + n % 2}") for n in range(8)))
+    world.rows(*(row(spec, str(n), f"{kind}-{1 + n % 2}") for n in range(8)))
     world.sync(spec.name, only(spec, field, by="external_id"))
 
     first = world.run()
-    world.rows(*(row(str(n), f"{kind}-{1 + n % 2}") for n in range(8)), row("new", f"{kind}-1"))
+    world.rows(*(row(spec, str(n), f"{kind}-{1 + n % 2}") for n in range(8)), row(spec, "new", f"{kind}-1"))
     second = world.run()
 
-    asked = sorted(line for line in first.lines if line.startswith("GET"))
-    assert [f"GET /resources/{kind}s/{kind}-1", f"GET /resources/{kind}s/{kind}-2"] == asked
-    assert [] == [line for line in second.lines if line.startswith("GET")]
+    path = RESOURCES[str(kind)].path
+    assert [f"GET {path}/{kind}-1", f"GET {path}/{kind}-2"] == asked_for(first.lines, kind)
+    assert [] == asked_for(second.lines, kind)
     assert [f"{kind}-1"] == parents_of(world, spec, field, "r-new")
 
 
 @EACH_REFERENCE
 def test_a_parent_given_by_vitallys_id_is_sent_as_it_is(spec: ObjectSpec, field: Field, world: World):
-    world.parents()
-    world.rows(row("1", world.id_of(f"{field.refers_to}-2")))
+    world.arrange(spec)
+    world.rows(row(spec, "1", world.id_of(f"{field.refers_to}-2")))
     world.sync(spec.name, only(spec, field, by="vitally_id"))
 
     ran = world.run()
 
     assert {"1": ("delivered", None)} == ran.outcomes
-    assert [] == [line for line in ran.lines if line.startswith("GET")]
+    assert [] == asked_for(ran.lines, field.refers_to)
     assert [f"{field.refers_to}-2"] == parents_of(world, spec, field, "r-1")
 
 
@@ -80,13 +91,13 @@ def test_a_parent_given_by_vitallys_id_is_sent_as_it_is(spec: ObjectSpec, field:
 def test_a_row_whose_parent_is_missing_waits_for_it_and_its_siblings_do_not(
     spec: ObjectSpec, field: Field, many: int, world: World
 ):
-    world.parents()
+    world.arrange(spec)
     kind = field.refers_to
-    world.rows(*(row(str(n), f"{kind}-late{n}") for n in range(many)), row("fine", f"{kind}-1"))
+    world.rows(*(row(spec, str(n), f"{kind}-late{n}") for n in range(many)), row(spec, "fine", f"{kind}-1"))
     world.sync(spec.name, only(spec, field))
 
     first = world.run()
-    world.parents(*(f"late{n}" for n in range(many)))
+    world.parents(*(f"late{n}" for n in range(many)), kinds=[str(kind)])
     second = world.run()
 
     missing = {str(n): ("invalid", "parent_not_found") for n in range(many)}
@@ -103,32 +114,32 @@ def test_a_remembered_id_that_vitally_blames_is_dropped_and_asked_anew(
 ):
     """Somebody deleted the parent and its sync made it anew: same external id, another id of Vitally's."""
     with World(tmp_path, **reading) as world:
-        world.parents()
+        world.arrange(spec)
         kind = field.refers_to
-        world.rows(row("1", f"{kind}-1"))
+        world.rows(row(spec, "1", f"{kind}-1"))
         world.sync(spec.name, only(spec, field))
         world.run()
-        remove(world, f"{kind}s", f"{kind}-1")
-        world.vitally.seed(f"{kind}s", [{"externalId": f"{kind}-1", "name": "Born again"}])
-        world.rows(row("1", f"{kind}-1"), row("2", f"{kind}-1"))
+        remove(world, str(kind), f"{kind}-1")
+        world.parents("1", kinds=[str(kind)])
+        world.rows(row(spec, "1", f"{kind}-1"), row(spec, "2", f"{kind}-1"))
 
         ran = world.run()
 
         assert {"2": ("delivered", None)} == ran.outcomes
         assert [f"{kind}-1"] == parents_of(world, spec, field, "r-2")
-        world.rows(row("1", f"{kind}-1"), row("2", f"{kind}-1"), row("3", f"{kind}-1"))
-        assert [] == [line for line in world.run().lines if line.startswith("GET")], "the new id is remembered"
+        world.rows(row(spec, "1", f"{kind}-1"), row(spec, "2", f"{kind}-1"), row(spec, "3", f"{kind}-1"))
+        assert [] == asked_for(world.run().lines, kind), "the new id is remembered"
 
 
 @EACH_REFERENCE
 def test_a_remembered_parent_that_is_gone_for_good_is_named(spec: ObjectSpec, field: Field, world: World):
-    world.parents()
+    world.arrange(spec)
     kind = field.refers_to
-    world.rows(row("1", f"{kind}-1"))
+    world.rows(row(spec, "1", f"{kind}-1"))
     world.sync(spec.name, only(spec, field))
     world.run()
-    remove(world, f"{kind}s", f"{kind}-1")
-    world.rows(row("1", f"{kind}-1"), row("2", f"{kind}-1"))
+    remove(world, str(kind), f"{kind}-1")
+    world.rows(row(spec, "1", f"{kind}-1"), row(spec, "2", f"{kind}-1"))
 
     assert {"2": ("invalid", "parent_not_found")} == world.run().outcomes
 
@@ -137,19 +148,23 @@ def test_a_remembered_parent_that_is_gone_for_good_is_named(spec: ObjectSpec, fi
 def test_a_changed_row_sends_its_fields_and_its_parents_only_when_they_changed(
     spec: ObjectSpec, field: Field, world: World
 ):
-    """A person who moved a user to another account by hand keeps that, until the warehouse itself says otherwise."""
-    world.parents()
-    kind = field.refers_to
-    world.rows(row("1", f"{kind}-1", plan="free"))
-    world.sync(spec.name, {**only(spec, field), "traits": {"object": {"plan": {"column": "plan"}}}})
-    world.run()
-    world.rows(row("1", f"{kind}-1", plan="pro"))
-    only_plan = world.run()
-    world.rows(row("1", f"{kind}-2", plan="pro"))
-    moved = world.run()
+    """A person who moved a user to another account by hand keeps that, until the warehouse itself says otherwise.
 
-    assert {"name": "Row 1", "traits": {"plan": "pro"}} == only_plan.requests[-1].json
-    assert {"name", "traits", field.name} == set(moved.requests[-1].json)
+    Only a parent that Vitally wants with every update goes along.
+    """
+    world.arrange(spec)
+    kind, text = field.refers_to, text_of(spec)
+    world.rows(row(spec, "1", f"{kind}-1"))
+    world.sync(spec.name, only(spec, field))
+    world.run()
+    world.rows(row(spec, "1", f"{kind}-1", **{text: "Newer"}))
+    only_text = world.run().requests[-1].json
+    world.rows(row(spec, "1", f"{kind}-2", **{text: "Newer"}))
+    moved = world.run().requests[-1].json
+
+    is_needed = Mode.UPDATE in field.required_for
+    assert ("Newer", is_needed) == (only_text[text], field.name in only_text)
+    assert ("Newer", True) == (moved[text], field.name in moved)
     assert [f"{kind}-2"] == parents_of(world, spec, field, "r-1")
 
 
@@ -200,7 +215,7 @@ def test_parents_exact_sends_the_list_and_add_keeps_those_the_user_has(
         kind = field.refers_to
         world.vitally.seed("users", [{"externalId": "r-1", "email": "a@acme.test", name: [f"{kind}-1", f"{kind}-2"]}])
         own = {"externalId": {"column": "ref"}} if match[1] == "email" else {}
-        world.rows(row("1", f"{kind}-3", email="A@acme.test"))
+        world.rows(row(REST["user"], "1", f"{kind}-3", email="A@acme.test"))
         world.sync("user", {**own, **only(REST["user"], field)}, match=match, parents=parents)
 
         assert {"1": ("delivered", None)} == world.run().outcomes
@@ -214,7 +229,7 @@ def test_add_keeps_the_links_of_listed_users_too(world: World):
     """A first sync of many rows knows from the listing that the users exist, and must still ask for their accounts."""
     world.parents()
     world.vitally.seed("users", [{"externalId": f"r-{n}", "accountIds": ["account-1"]} for n in range(25)])
-    world.rows(*(row(str(n), "account-2") for n in range(25)))
+    world.rows(*(row(REST["user"], str(n), "account-2") for n in range(25)))
     world.sync("user", only(REST["user"], REST["user"].field("accountIds")), parents="add")
 
     world.run()
@@ -241,7 +256,7 @@ def test_an_account_loses_its_organization_when_null_is_sent(world: World):
 def test_a_reference_takes_a_number_as_its_digits(rule: dict[str, str], world: World):
     """SQLite and CSV files give ids as 7.0 where one of them is null or real; the parent is called 7."""
     world.vitally.seed("accounts", [{"externalId": "7", "name": "Seven"}])
-    world.rows(row("1", 7.0), row("2", 7))
+    world.rows(row(REST["user"], "1", 7.0), row(REST["user"], "2", 7))
     world.sync("user", {"accountIds": {"column": "parent", **rule}})
 
     assert {"1": ("delivered", None), "2": ("delivered", None)} == world.run().outcomes

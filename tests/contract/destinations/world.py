@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ import pytest
 
 from headrace.app import App, Settings
 from headrace.destinations import DESTINATION_KINDS, destination_kind
+from headrace.destinations.vitally.resources import RESOURCES
 from headrace.domain.errors import ConfigurationError
 from headrace.domain.outcome import Counts
 from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec
 from headrace.emulator import Emulator, EmulatorSettings, Entry
+from headrace.emulator.kinds import KINDS
 from headrace.engine.explain import Explanation
 from headrace.engine.job import RunOptions
 from headrace.service.runs import RunReport
@@ -40,8 +42,31 @@ def declared_objects() -> list[tuple[str, ObjectSpec]]:
 
 
 REST = {one.name: one for kind, one in declared_objects() if kind == "rest_objects"}
+CREATED = {name: one for name, one in REST.items() if Mode.UPSERT in one.modes}
+WITH_TRAITS = {name: one for name, one in REST.items() if one.field("traits") is not None}
 OBJECTS = pytest.mark.parametrize("spec", REST.values(), ids=REST)
+CREATED_OBJECTS = pytest.mark.parametrize("spec", CREATED.values(), ids=CREATED)
+OBJECTS_WITH_TRAITS = pytest.mark.parametrize("spec", WITH_TRAITS.values(), ids=WITH_TRAITS)
 MODES = pytest.mark.parametrize("mode", list(Mode), ids=str)
+EACH_MODE = pytest.mark.parametrize(
+    ("spec", "mode"),
+    [
+        pytest.param(spec, mode, id=f"{spec.name}-{mode}")
+        for spec in REST.values()
+        for mode in Mode
+        if mode in spec.modes
+    ],
+)
+
+SHELVES = {name: resource.path.rpartition("/")[2] for name, resource in RESOURCES.items()}
+"""Where the emulator keeps the records of an object."""
+CREATION_UPDATES = frozenset(name for name, resource in RESOURCES.items() if resource.post_updates)
+"""Objects whose upsert is one POST, whether the record exists or not."""
+SEEDED_WITH = {
+    "custom_object_instance": {"customObjectId": "custom_object-1"},
+    "project": {"templateId": "template-1", "accountId": "account-2"},
+}
+"""What the emulator needs to seed a record and no row can say."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +79,37 @@ class Sample:
 
 
 def sample(field: Field, number: int = 1, parent: str = "1") -> Sample:
-    """A fitting value for a declared field. References name the parents `organization-1`, `account-1` of the world."""
+    """A fitting value for a declared field. References and ids name records that `World.arrange` has put there."""
     rule: dict[str, Any] = {"column": field.name}
     match field.type:
+        case FieldType.ID if field.name != "externalId":
+            return Sample(f"{field.name}-{number}", rule, f"{field.name}-{number}")
         case FieldType.TEXT | FieldType.ID:
             text = f"{field.name} Zoë & Co {number}"
             return Sample(text, rule, text)
+        case FieldType.HTML:
+            text = f"<p>{field.name} <b>Zoë</b> {number}</p>"
+            return Sample(text, rule, text)
         case FieldType.NUMBER:
             return Sample(1234.5 + number, rule, 1234.5 + number)
+        case FieldType.INTEGER:
+            value = number + (field.between[0] if field.between else 1000)
+            return Sample(value, rule, value)
         case FieldType.BOOLEAN:
             return Sample("yes", {**rule, "as": "boolean"}, True)
         case FieldType.DATETIME:
             return Sample(
                 f"2026-03-0{number}T10:00:00+02:00", {**rule, "as": "datetime"}, f"2026-03-0{number}T08:00:00.000Z"
             )
+        case FieldType.DATE:
+            return Sample(f"2026-03-0{number}", {**rule, "as": "date"}, f"2026-03-0{number}")
         case FieldType.OBJECT:
             value = {"plan": "pro", "seats": number, "active": True, "tags": ["a", "b"], "none": None}
             return Sample(json.dumps(value), {**rule, "as": "object"}, value)
+        case FieldType.LIST:
+            return Sample("[]", {**rule, "as": "array"}, [])
+        case FieldType.TEXTS:
+            return Sample(f'["Zoë", "{number}"]', rule, ["Zoë", str(number)])
         case FieldType.REFERENCE:
             return Sample(f"{field.refers_to}-{parent}", rule, f"{field.refers_to}-{parent}")
         case FieldType.REFERENCES:
@@ -79,11 +118,33 @@ def sample(field: Field, number: int = 1, parent: str = "1") -> Sample:
             raise AssertionError("no field of an object is of any type")
 
 
+def match_of(spec: ObjectSpec) -> str:
+    """How a row finds its record, where a test does not care."""
+    return spec.matchings[0].field
+
+
+def mode_of(spec: ObjectSpec) -> str:
+    """The mode, where a test does not care."""
+    return Mode.UPSERT if Mode.UPSERT in spec.modes else next(iter(spec.modes))
+
+
+def text_of(spec: ObjectSpec) -> str:
+    """The field of text by which a test sees what was written."""
+    return next(one.name for one in spec.fields if one.type in (FieldType.TEXT, FieldType.HTML))
+
+
 def required_fields(spec: ObjectSpec, mode: str, match: str) -> list[str]:
     """The fewest fields that lint accepts."""
     names = [one.name for one in spec.fields if Mode(mode) in one.required_for]
-    names += [rule.any_of[0] for rule in spec.requirements if match in rule.matches]
+    names += [rule.any_of[0] for rule in spec.requirements if match in rule.matches and mode in rule.modes]
     return list(dict.fromkeys(names)) or ["traits"]
+
+
+def some_fields(spec: ObjectSpec, *names: str, number: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(columns, rules) of a row with the fewest fields, and those named."""
+    wanted = dict.fromkeys([*required_fields(spec, mode_of(spec), match_of(spec)), *names])
+    samples = {one.name: sample(one, number) for one in spec.fields if one.name in wanted}
+    return {name: one.stored for name, one in samples.items()}, {name: one.rule for name, one in samples.items()}
 
 
 def every_field(spec: ObjectSpec, number: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -92,12 +153,34 @@ def every_field(spec: ObjectSpec, number: int = 1) -> tuple[dict[str, Any], dict
     return {name: one.stored for name, one in samples.items()}, {name: one.rule for name, one in samples.items()}
 
 
-def seed(spec: ObjectSpec, *external_ids: str, **more: Any) -> list[dict[str, Any]]:
-    """Records that have been in Vitally for long, as their seeds."""
-    belongs = {"accountIds": ["account-2"]} if spec.name == "user" else {}
-    return [
-        {"externalId": one, "name": "Old name", "traits": {"kept": "yes"}, **belongs, **more} for one in external_ids
-    ]
+def settings_of(spec: ObjectSpec) -> dict[str, str]:
+    return {one.name: f"{one.name}-1" for one in spec.settings}
+
+
+OLD = {
+    FieldType.DATETIME: "2020-01-01T00:00:00.000Z",
+    FieldType.INTEGER: 0,
+    FieldType.HTML: "Old",
+    FieldType.TEXT: "Old",
+}
+
+
+def seed(spec: ObjectSpec, *names: str, **more: Any) -> list[dict[str, Any]]:
+    """Records that have been in Vitally for long, as their seeds; named by external id, else by Vitally's own."""
+    old: dict[str, Any] = {text_of(spec): "Old name", **SEEDED_WITH.get(spec.name, {})}
+    for field in spec.fields:
+        if field.required_for and field.type in OLD:
+            old.setdefault(field.name, OLD[field.type])
+        elif field.required_for and field.type is FieldType.REFERENCE:
+            old[field.name] = f"{field.refers_to}-2"
+    for rule in spec.requirements:
+        if (field := spec.field(rule.any_of[0])) is not None and field.refers_to:
+            parent = f"{field.refers_to}-2"
+            old[field.name] = [parent] if field.type is FieldType.REFERENCES else parent
+    if spec.name in WITH_TRAITS:
+        old["traits"] = {"kept": "yes"}
+    name_field = "externalId" if spec.matching("externalId") else "id"
+    return [{name_field: one, **old, **more} for one in names]
 
 
 @dataclass(frozen=True)
@@ -120,12 +203,17 @@ class Ran:
 
 
 class World:
-    """Use as a context. `switches` are those of the emulator; it has no rate limit unless one is given."""
+    """Use as a context. `switches` are those of the emulator; it has no rate limit unless one is given.
+
+    What REST makes comes from the integration `source-1`, as the samples of settings say.
+    """
 
     def __init__(self, folder: Path, **switches: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.vitally = Emulator(EmulatorSettings.model_validate({"rate_limit": None, **switches}))
+        self.vitally = Emulator(
+            EmulatorSettings.model_validate({"rate_limit": None, "rest_source": "source-1", **switches})
+        )
         self.app = App.open(
             Settings(folder / "workspace", None, 512, {"TOKEN": TOKEN, "ANALYTICS": ANALYTICS_TOKEN}), create=True
         )
@@ -159,13 +247,18 @@ class World:
         object_name: str | None,
         fields: Mapping[str, Any],
         *,
-        mode: str | None = "upsert",
-        match: tuple[str, str] | None = ("ref", "externalId"),
+        mode: str | None = None,
+        match: tuple[str, str] | None = None,
         key: str | list[str] = "key",
         destination: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        """Declares the one sync and applies it. Raises ConfigurationError with every finding."""
+        """Declares the one sync and applies it. Raises ConfigurationError with every finding.
+
+        What the object needs as settings it gets, unless `settings` are given.
+        """
+        spec = REST[object_name]
+        match = match or ("ref", match_of(spec))
         document = {
             "sources": {"shop": {"type": "sqlite", "path": "warehouse.sqlite"}},
             "models": {"things": {"source": "shop", "primary_key": key, "table": "things"}},
@@ -186,9 +279,10 @@ class World:
                     "model": "things",
                     "destination": "vitally",
                     "type": "rest_objects",
-                    **({"object": object_name} if object_name else {}),
-                    **({"mode": mode} if mode else {}),
-                    **({"match": {"column": match[0], "field": match[1]}} if match else {}),
+                    "object": object_name,
+                    "mode": mode or mode_of(spec),
+                    "settings": settings_of(spec),
+                    "match": {"column": match[0], "field": match[1]},
                     "fields": dict(fields),
                     **more,
                 }
@@ -207,11 +301,39 @@ class World:
             return [(one.code, one.path) for one in refused.findings]
         return []
 
-    def parents(self, *numbers: str) -> None:
+    def parents(self, *numbers: str, kinds: Iterable[str] = ("organization", "account")) -> None:
         """Organizations and accounts `organization-1`, `account-1`, ... in Vitally; without numbers 1 and 2."""
         for number in numbers or ("1", "2"):
-            self.vitally.seed("organizations", [{"externalId": f"organization-{number}", "name": f"Org {number}"}])
-            self.vitally.seed("accounts", [{"externalId": f"account-{number}", "name": f"Account {number}"}])
+            for kind in kinds:
+                more = {"accountIds": ["account-1"]} if kind == "user" else {"name": f"{kind} {number}"}
+                self.vitally.seed(SHELVES[kind], [{"externalId": f"{kind}-{number}", **more}])
+
+    def arrange(self, spec: ObjectSpec) -> None:
+        """Everything that the samples of the object name: parents, and what Vitally's own ids stand for."""
+        self.parents()
+        self.parents(kinds={one.refers_to for one in spec.fields if one.refers_to} - {"organization", "account"})  # type: ignore[arg-type]
+        table = KINDS[SHELVES[spec.name]].fields
+        ids = [(table[one.name].refers_to, one.name) for one in spec.fields if one.type is FieldType.ID]
+        catalogue = [(shelf, f"{name}-{number}") for shelf, name in ids if shelf for number in ("1", "2")]
+        if spec.name == "project":
+            catalogue.append(("projectTemplates", "template-1"))
+        if any(one.name == "custom_object" for one in spec.settings):
+            self.vitally.seed(
+                "customObjects",
+                [{"id": "custom_object-1", "name": "site", "label": "Site", "writeMode": "writable"}],
+            )
+        for shelf, name in catalogue:
+            more = {"email": f"{name}@us.test"} if shelf == "admins" else {}
+            self.vitally.seed(shelf, [{"id": name, "name": name, **more}])
+
+    def there(self, spec: ObjectSpec, *names: str, **more: Any) -> list[dict[str, Any]]:
+        """Records of the object, in Vitally for long."""
+        return self.vitally.seed(SHELVES[spec.name], seed(spec, *names, **more))
+
+    def there_if_never_created(self, spec: ObjectSpec, *names: str, **more: Any) -> None:
+        """The same for an object that rows can only update: its records must be there to be delivered to."""
+        if spec.name not in CREATED:
+            self.there(spec, *names, **more)
 
     # The act ------------------------------------------------------------------------------------------------------
 
@@ -252,8 +374,19 @@ class World:
     # What Vitally has ---------------------------------------------------------------------------------------------
 
     def held(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The records of a kind by external id."""
-        return self.vitally.state.by_external_id(kind + "s")
+        """The records of a kind by external id, by Vitally's own where they have none."""
+        return {one.get("externalId") or one["id"]: one for one in self.vitally.state.records(SHELVES[kind])}
+
+    def is_gone(self, kind: str, name: str) -> bool:
+        """Whether a record is deleted, or archived."""
+        record = self.held(kind).get(name)
+        return record is None or record.get("archivedAt") is not None
+
+    def remove(self, kind: str, name: str) -> None:
+        """Takes a record out of Vitally behind our back."""
+        record_id = self.held(kind)[name]["id"]
+        state, shelf = self.vitally.state, SHELVES[kind]
+        state.remove(KINDS[shelf], state.shelves[shelf].records[record_id])
 
     def id_of(self, external_id: str) -> str:
         """Vitally's own id of a record, found by `kind-...` in its external id."""

@@ -353,6 +353,12 @@ def test_the_schema_knows_every_section_and_the_fields_of_every_object(project):
     text = orjson.dumps(schema).decode()
     for word in ("rest_api_token", "organizationIds", "statement_timeout", "max_removed_percent", "empty_string"):
         assert word in text
+    settings = [
+        one["then"]["properties"].get("settings", {}).get("properties", {})
+        for one in schema["$defs"]["SyncConfig"]["allOf"]
+        if one.get("if", {}).get("properties", {}).get("object") == {"const": "custom_object_instance"}
+    ]
+    assert [{"custom_object"}] == [set(one) for one in settings]
     references = {part.split('"')[0] for part in text.split('"$ref":"#/$defs/')[1:]}
     assert references <= set(schema["$defs"])
 

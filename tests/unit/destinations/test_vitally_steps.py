@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -10,17 +11,23 @@ import pytest
 from headrace.destinations import Known, Learned, NeedParents, Origin, Retry, Send, Settled, Stop, Task
 from headrace.destinations.vitally import open_destination
 from headrace.destinations.vitally.connection import Connection, VitallySettings
+from headrace.destinations.vitally.objects import REST_OBJECTS
+from headrace.destinations.vitally.resources import RESOURCES
 from headrace.destinations.vitally.rest import RestObjects
 from headrace.domain.mapping import Record, Reference
 from headrace.domain.plan import Operation
 from headrace.domain.request import NoResponse, Request, Response
+from headrace.domain.spec import Mode
 
 HOST = "https://rest.vitally.io"
 ORG = ("organization", "o-1")
 
 
-def destination(kind: str = "account", match: str = "externalId", parents: Any = "exact") -> RestObjects:
-    return RestObjects(Connection(VitallySettings(region="us"), {"rest_api_token": "k"}), kind, match, parents)
+def destination(
+    kind: str = "account", match: str = "externalId", parents: Any = "exact", **settings: str
+) -> RestObjects:
+    connection = Connection(VitallySettings(region="us"), {"rest_api_token": "k"})
+    return RestObjects(connection, kind, match, parents, settings)
 
 
 def record(match: str = "a-1", *, parent: str | None = None, **values: Any) -> Record:
@@ -125,6 +132,106 @@ def test_by_email(kind: Any, known: Known, wanted: str):
 def test_by_vitallys_id(kind: Any, known: Known, wanted: str):
     row = record("v/1", name="Org")
     assert wanted == told(destination("organization", "id").next_step(task(kind, row, match="v/1"), known))
+
+
+BY_SOURCE, OWN = "/resources/notes/n%2F1?source=My%20CRM", "/resources/notes/v-1"
+KEPT = Known(record_id="v-1")
+NO_SOURCE: dict[str, str] = {}
+SOURCE = {"source": " My CRM "}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "known", "wanted"),
+    [
+        ("upsert", NO_SOURCE, Known(), "POST /resources/notes"),
+        ("upsert", SOURCE, Known(), "POST /resources/notes"),
+        ("upsert", NO_SOURCE, KEPT, f"PUT {OWN}"),
+        ("upsert", NO_SOURCE, Known(exists=False), "POST /resources/notes"),
+        ("upsert", NO_SOURCE, Known(refused=REFUSED), "rejected destination_rejected"),
+        ("upsert", SOURCE, Known(refused=REFUSED), f"PUT {BY_SOURCE}"),
+        ("upsert", SOURCE, Known(exists=False, refused=REFUSED), "rejected destination_rejected"),
+        ("upsert", NO_SOURCE, Known(unknown_outcome=True), "POST /resources/notes"),
+        ("upsert", SOURCE, Known(unknown_outcome=True), f"PUT {BY_SOURCE}"),
+        ("upsert", SOURCE, Known(exists=False, unknown_outcome=True), "POST /resources/notes"),
+        ("update", SOURCE, Known(), f"PUT {BY_SOURCE}"),
+        ("update", SOURCE, KEPT, f"PUT {OWN}"),
+        ("update", SOURCE, Known(exists=False), "skipped record_not_found"),
+        ("clear", NO_SOURCE, Known(), "skipped record_not_found"),
+        ("clear", SOURCE, Known(), f"PUT {BY_SOURCE}"),
+        ("clear", NO_SOURCE, KEPT, f"PUT {OWN}"),
+        ("clear", SOURCE, Known(exists=False), "skipped record_not_found"),
+        ("delete", NO_SOURCE, Known(), "skipped record_not_found"),
+        ("delete", SOURCE, Known(), f"GET {BY_SOURCE}"),
+        ("delete", SOURCE, Known(exists=True, record_id="v-1"), f"DELETE {OWN}"),
+        ("delete", NO_SOURCE, KEPT, f"DELETE {OWN}"),
+        ("delete", NO_SOURCE, KEPT.but(exists=False), "delivered"),
+        ("delete", SOURCE, Known(exists=False), "skipped record_not_found"),
+    ],
+)
+def test_by_external_id_and_source(kind: Any, settings: dict[str, str], known: Known, wanted: str):
+    """Without its source an external id names no note, and none is ever deleted by it (vitally 4, 6.1)."""
+    row = record("n/1", note="Hi")
+    step = destination("note", **settings).next_step(task(kind, row, match="n/1"), known)
+    assert wanted == told(step)
+    assert wanted.startswith("POST") is (isinstance(step, Send) and step.creates)
+
+
+INSTANCES = "/resources/customObjects/c%2F1/instances"
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "wanted"),
+    [
+        ("upsert", Known(), f"GET {INSTANCES}/search?externalId=i%2F1"),
+        ("upsert", Known(exists=True, record_id="v-1"), f"PUT {INSTANCES}/v-1"),
+        ("upsert", Known(exists=False), f"POST {INSTANCES}"),
+        ("upsert", Known(refused=REFUSED), f"GET {INSTANCES}/search?externalId=i%2F1"),
+        ("upsert", Known(exists=False, refused=REFUSED), "rejected destination_rejected"),
+        ("insert", Known(exists=False), f"POST {INSTANCES}"),
+        ("insert", Known(exists=True, record_id="v-1"), "skipped record_exists"),
+        ("insert", Known(exists=True, record_id="v-1", unknown_outcome=True), "delivered"),
+        ("update", Known(exists=False), "skipped record_not_found"),
+        ("clear", Known(exists=True, record_id="v-1"), f"PUT {INSTANCES}/v-1"),
+        ("delete", Known(), f"GET {INSTANCES}/search?externalId=i%2F1"),
+        ("delete", Known(exists=True, record_id="v-1"), f"DELETE {INSTANCES}/v-1"),
+        ("delete", Known(exists=False), "delivered"),
+    ],
+)
+def test_by_a_search_for_the_external_id(kind: Any, known: Known, wanted: str):
+    """An instance is found by search only, and named by Vitally's id only (vitally 6.6)."""
+    instances = destination("custom_object_instance", custom_object="c/1")
+    assert wanted == told(instances.next_step(task(kind, record("i/1", name="HQ"), match="i/1"), known))
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [
+        (Known(), "POST /resources/npsResponses"),
+        (Known(unknown_outcome=True), "PUT /resources/npsResponses/n-1"),
+        (Known(refused=REFUSED), "PUT /resources/npsResponses/n-1"),
+        (Known(exists=False, unknown_outcome=True), "POST /resources/npsResponses"),
+        (Known(exists=False, refused=REFUSED), "rejected destination_rejected"),
+    ],
+)
+def test_a_creation_that_is_documented_to_update_is_the_whole_upsert(known: Known, wanted: str):
+    """Vitally 6.5. Should it refuse or not answer, the record is named by its external id after all."""
+    row = record("n-1", score=9)
+    assert wanted == told(destination("nps_response").next_step(task("upsert", row, match="n-1"), known))
+
+
+def test_a_parent_that_every_update_needs_is_looked_up_and_sent_although_it_did_not_change():
+    user = Reference("user", ("u-1",), "external_id", many=False)
+    row = task("update", Record("n-1", {"score": 9}, {"userId": user}), match="n-1", parents=False)
+
+    assert "parents user" == told(destination("nps_response").next_step(row, Known()))
+    step = destination("nps_response").next_step(row, Known(parents={("user", "u-1"): "v-1"}))
+    assert {"score": 9, "userId": "v-1"} == body(step)
+
+
+def test_clear_empties_lists_and_nulls_the_rest():
+    row = record("n-1", note="Hi", subject="S", tags=["a"], traits={"vitally.custom.x": 1})
+    step = destination("note").next_step(task("clear", row, match="n-1"), KEPT)
+    assert {"subject": None, "tags": [], "traits": {"vitally.custom.x": None}} == body(step)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +385,65 @@ def test_a_search_that_finds_nobody_of_that_email_finds_nobody(results: Any):
 def test_an_answer_that_is_no_record_breaks_nothing(answered: bytes):
     for kind, method in (("upsert", "PUT"), ("upsert", "POST"), ("insert", "GET"), ("delete", "DELETE")):
         assert isinstance(judged(kind, method, Response(200, {}, answered)), Settled | Learned)
+
+
+def test_a_kept_id_whose_record_is_gone_is_forgotten_and_the_row_goes_on_without_it():
+    for kind, exists in (("upsert", None), ("update", None), ("clear", None), ("delete", False)):
+        method = "DELETE" if kind == "delete" else "PUT"
+        verdict = destination("note", source="crm").judge(
+            task(kind, match="n-1"), KEPT, Request(method, HOST + OWN, "rest"), response(404)
+        )
+        assert isinstance(verdict, Learned)
+        assert exists is verdict.known.exists
+        forgets = kind != "delete"
+        assert ((("note", "n-1"),) if forgets else ()) == verdict.forget
+        assert (None if forgets else "v-1") == verdict.known.record_id
+
+
+@pytest.mark.parametrize(
+    ("answered", "record_id"),
+    [
+        ({"id": "v-1", "externalId": "i-1"}, "v-1"),
+        ({"results": [{"id": "v-1", "externalId": "i-1"}]}, "v-1"),
+        ({"results": [{"id": "v-1", "externalId": "I-1"}]}, None),
+        ({"results": []}, None),
+        ({"id": "v-1", "externalId": "another"}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_a_search_answers_with_the_match_or_with_a_list(answered: Any, record_id: str | None):
+    """vitally 6.6: which of the two is unverified. An external id is compared as it is."""
+    request = Request("GET", HOST, "rest", "look_up")
+    instances = destination("custom_object_instance", custom_object="c-1")
+    verdict = instances.judge(task("upsert", match="i-1"), Known(), request, response(200, answered))
+    assert isinstance(verdict, Learned)
+    assert (record_id is not None, record_id) == (verdict.known.exists, verdict.known.record_id)
+
+
+def test_a_search_that_finds_nothing_by_404_says_nothing_of_other_ids():
+    request = Request("GET", HOST, "rest", "look_up")
+    verdict = destination("user", "email").judge(task("insert", match="a@x.test"), Known(), request, response(404))
+    assert isinstance(verdict, Learned)
+    assert (False, None) == (verdict.known.exists, verdict.known.taken)
+
+
+def test_every_declared_object_has_its_resource_and_no_path_lacks_a_setting():
+    """A declaration without a path, or a path with a hole that no required setting fills, would fail in a run."""
+    assert {one.name for one in REST_OBJECTS.objects} == set(RESOURCES)
+    for target in REST_OBJECTS.objects:
+        holes = {name for _, name, _, _ in Formatter().parse(RESOURCES[target.name].path) if name}
+        always = {one.name for one in target.settings if one.required_for >= target.modes}
+        assert holes == holes & always
+        needed = [one.name for one in target.fields if Mode.UPDATE in one.required_for]
+        assert not needed or "clear" not in target.removed_rules, f"clearing would lack {needed}"
+
+
+def test_every_object_stands_after_those_that_it_refers_to():
+    """`run --all` goes by this order: a parent that its own sync is about to make must be there first."""
+    ranks = {one.name: one.rank for one in REST_OBJECTS.objects}
+    for target in REST_OBJECTS.objects:
+        assert all(ranks[one.refers_to] < target.rank for one in target.fields if one.refers_to)
 
 
 def test_without_a_sync_a_destination_opens_for_a_connection_test():

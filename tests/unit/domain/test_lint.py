@@ -248,3 +248,70 @@ def test_a_primary_key_that_the_model_lacks_is_found_for_each_column():
 )
 def test_near_names_are_offered_and_long_lists_are_not(name: str, known: list[str], said: str):
     assert said == near(name, known)
+
+
+def further(object_name: str, fields: dict[str, Any], **other: Any):
+    """A sync of one of the objects that have settings, dates, lists and ranges."""
+    return sync_of(fields, object=object_name, **other)
+
+
+CUSTOMER = {"accountId": {"column": "id"}}
+
+
+@pytest.mark.parametrize(
+    ("object_name", "field", "rule", "wrong"),
+    [
+        ("task", "dueDate", {"column": "born"}, ""),
+        ("task", "dueDate", {"column": "name", "as": "date"}, ""),
+        ("task", "dueDate", {"static": "2026-01-31"}, ""),
+        ("task", "dueDate", {"column": "name"}, "Add `as: date`"),
+        ("task", "dueDate", {"column": "name", "as": "datetime"}, "the field takes date"),
+        ("task", "dueDate", {"static": "soon"}, "is not a datetime"),
+        ("task", "tags", {"column": "name"}, ""),
+        ("task", "tags", {"column": "extra"}, ""),
+        ("task", "tags", {"column": "name", "as": "array"}, ""),
+        ("task", "tags", {"array": [{"column": "name"}, {"static": "b"}]}, ""),
+        ("task", "tags", {"static": ["a", "b"]}, ""),
+        ("task", "tags", {"static": ["a", 1]}, "1 is not text"),
+        ("task", "tags", {"column": "seats"}, "Cast it"),
+        ("task", "description", {"column": "seats"}, "Add `as: string`"),
+        ("conversation", "messages", {"static": []}, ""),
+        ("conversation", "messages", {"array": [{"object": {"message": {"column": "name"}}}]}, ""),
+        ("conversation", "messages", {"column": "extra"}, ""),
+        ("conversation", "messages", {"column": "name"}, "Add `as: array`"),
+        ("conversation", "messages", {"static": {}}, "is not a list"),
+        ("nps_response", "score", {"column": "seats"}, ""),
+        ("nps_response", "score", {"column": "ratio"}, "Add `as: integer`"),
+        ("nps_response", "score", {"static": 7.5}, "is not an integer"),
+        ("nps_response", "score", {"static": 11}, "is not an integer from 0 to 10"),
+    ],
+)
+def test_dates_lists_and_ranges_are_checked_when_configured(
+    object_name: str, field: str, rule: dict[str, Any], wrong: str
+):
+    found = [one for one in lint(further(object_name, {field: rule}), COLUMNS) if one.code == "type_mismatch"]
+
+    assert bool(wrong) == bool(found)
+    assert wrong in "".join(one.message for one in found)
+
+
+def test_what_a_creation_needs_an_update_does_not():
+    """A note that exists has its account: whoever only changes its text need not name it again."""
+    fields = {"note": {"column": "name"}, "noteDate": {"column": "born"}}
+
+    upserts = coded(lint(further("note", fields), COLUMNS))
+    updates = coded(lint(further("note", fields, mode="update", settings={"source": "hubspot"}), COLUMNS))
+
+    assert [("parent_required", "fields.accountId")] == upserts
+    assert [] == updates
+
+
+def test_a_setting_that_is_missing_or_unknown_is_a_finding_with_its_meaning():
+    fields = {"name": {"column": "name"}, "customerId": {"column": "id"}}
+
+    found = lint(further("custom_object_instance", fields, settings={"custom_objct": "x"}), COLUMNS)
+
+    assert [("unknown_key", "settings.custom_objct"), ("field_required", "settings.custom_object")] == coded(found)
+    assert "Did you mean custom_object?" in found[0].message
+    assert "Vitally's id of the custom object" in found[1].message
+    assert [("unknown_key", "settings.x")] == coded(lint(sync_of(settings={"x": "y"}), COLUMNS))

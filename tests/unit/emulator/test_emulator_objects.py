@@ -81,6 +81,14 @@ def test_external_id_needs_a_source(vitally, rest, acme, kind):
     assert [rest.get(f"/{kind}/x?source={name}").status for name in ("zapier", "HubSpot")] == [404, 200]
 
 
+def test_a_note_is_deleted_by_vitally_id_only(vitally, rest, acme):
+    """Not even its source makes an external id do.  vitally.md 6.1"""
+    made = rest.post("/notes", {**NOTE, "accountId": acme["account"], "externalId": "x"}).json
+
+    assert rest.delete("/notes/x?source=hubspot").status == 404
+    assert rest.delete(f"/notes/{made['id']}").status == 204
+
+
 @pytest.mark.parametrize("kind", ["notes", "tasks"])
 def test_delete_archives(rest, acme, kind):
     """Hidden from lists unless asked for; by Vitally id."""

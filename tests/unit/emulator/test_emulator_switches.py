@@ -54,6 +54,19 @@ def test_user_parents_on_put(vitally, rest, acme, switch, linked):
     assert rest.get("/accounts/acc-1").json["usersCount"] == (0 if switch == "replace" else 1)
 
 
+@pytest.mark.parametrize(("switch", "customer"), [("set", "acc-2"), ("ignore", "acc-1")])
+def test_instance_parents_on_put(vitally, rest, acme, switch, customer):
+    """One table of the documents lets them be edited, another leaves them out of PUT."""
+    (second,) = vitally.seed("accounts", [{"externalId": "acc-2", "name": "x"}])
+    vitally.seed("customObjects", [{"id": "o", "name": "site", "label": "Site", "writeMode": "writable"}])
+    made = rest.post("/customObjects/o/instances", {"name": "HQ", "customerId": acme["account"]}).json
+    vitally.configure(instance_parents_on_put=switch)
+
+    moved = rest.put(f"/customObjects/o/instances/{made['id']}", {"name": "New", "customerId": second["id"]}).json
+
+    assert (moved["name"], moved["customer"]["externalId"]) == ("New", customer)
+
+
 @pytest.mark.parametrize(("accepts", "status"), [(True, 200), (False, 400)])
 def test_parents_by_external_id(vitally, rest, acme, accepts, status):
     """Users' arrays, and an account's organizationId on PUT, each with its own switch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -31,9 +31,12 @@ from .fakes import (
 
 
 class Listing:
-    """A destination that has these records; `asked` are the requests it got."""
+    """A destination that has these records; `asked` are the requests it got. `kept` are ids of earlier runs."""
 
-    def __init__(self, records: Sequence[Listed], page: int = 100) -> None:
+    def __init__(
+        self, records: Sequence[Listed], page: int = 100, kept: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
+        self.kept = kept or {}
         self.destination = PlainDestination(pages=pages_of(records, page))
         self.transport = ServerTransport(lambda _request: said(200))
         self.log = MemoryLog()
@@ -48,7 +51,7 @@ class Listing:
                 exchange = Exchange(
                     self.destination, self.transport, lambda _api: throttle, recorder, clock, asyncio.Event()
                 )
-                identities = MemoryIdentities({}, self.log)
+                identities = MemoryIdentities(self.kept, self.log)
                 listed = lambda kind, records, requests: self.told.append((kind, records, requests))  # noqa: E731
                 try:
                     return await work(Lookups(self.destination, exchange, identities, recorder, listed))
@@ -135,4 +138,35 @@ def test_a_few_parents_are_not_listed():
 
     listing.do(lambda lookups: lookups.prime("account", ids(19)))
 
+    assert [] == listing.asked
+
+
+def test_a_kind_of_which_a_list_saves_nothing_is_not_listed():
+    """A task is created and updated by one request, whether it exists or not: to know would not make it fewer."""
+    listing = Listing([record(number) for number in range(50)])
+
+    found: Existing = listing.do(lambda lookups: lookups.list_existing("task", ids(40), "externalId"))
+
+    assert [] == listing.asked
+    assert (None, False) == (found.exists("e1"), found.complete)
+
+
+def test_an_own_id_that_an_earlier_run_learned_is_known_without_a_request_until_it_is_forgotten():
+    """Only its own id surely names a note. Of what other things name, nothing is looked up for every row."""
+    kept = {("note", "e1"): "v1", ("account", "e1"): "v2"}
+    listing = Listing([], kept=kept)
+
+    async def work(lookups: Lookups) -> Any:
+        before = [
+            lookups.remembered("note", "e1"),
+            lookups.remembered("note", "e2"),
+            lookups.remembered("account", "e1"),
+        ]
+        lookups.forget("note", "e1")
+        return before, lookups.remembered("note", "e1")
+
+    before, after = listing.do(work)
+
+    assert ["v1", None, None] == before
+    assert after is None
     assert [] == listing.asked

@@ -28,7 +28,7 @@ def open_destination(
         return RestObjects(connection, "account", "externalId")
     if sync.type == ANALYTICS_OBJECTS.name:
         return AnalyticsObjects(connection, origin, sync.object, sync.parents)
-    return RestObjects(connection, sync.object, sync.match.field, sync.parents)
+    return RestObjects(connection, sync.object, sync.match.field, sync.parents, sync.settings)
 
 
 __all__ = ["SPEC", "open_destination"]

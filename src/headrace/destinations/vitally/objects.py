@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.destinations.vitally.activity import ACTIVITY
 from headrace.destinations.vitally.connection import REST_TOKEN
 from headrace.domain.spec import (
     Field,
@@ -167,5 +168,5 @@ REST_OBJECTS = SyncTypeSpec(
     title="REST objects",
     help="One request a record, each with its own answer: upsert, update, insert, removal.",
     secret=REST_TOKEN.name,
-    objects=(ORGANIZATION, ACCOUNT, USER),
+    objects=(ORGANIZATION, ACCOUNT, USER, *ACTIVITY),
 )

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import quote
-
-import orjson
 
 from headrace.destinations import (
     Known,
@@ -30,25 +27,21 @@ from headrace.destinations import (
 )
 from headrace.destinations.vitally.connection import Connection
 from headrace.destinations.vitally.declaration import VITALLY
-from headrace.destinations.vitally.objects import PARENTS, REST_OBJECTS
+from headrace.destinations.vitally.objects import REST_OBJECTS
 from headrace.destinations.vitally.probes import probes, read_probe
+from headrace.destinations.vitally.requests import Choices, Requests
 from headrace.destinations.vitally.responses import common_verdict, parsed, rejected, words
 from headrace.domain.errors import Bug
-from headrace.domain.mapping import Record
+from headrace.domain.mapping import Record, Reference
 from headrace.domain.outcome import RowFault, RowOutcome
 from headrace.domain.request import NoResponse, Request, Response
-from headrace.domain.spec import FieldType
-
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_READ = {"Accept": "application/json"}
-PAGE_SIZE = 100  # vitally 4.1: the most a list gives
 
 RECORD_NOT_FOUND = RowFault("record_not_found", "There is no such record in Vitally, and this mode creates none.")
 RECORD_EXISTS = RowFault("record_exists", "The record exists in Vitally already, and insert changes none.")
-
-
-def resource(kind: str) -> str:
-    return f"/resources/{kind}s"
+NOT_FOUND_BY_SOURCE = RowFault(
+    "record_not_found",
+    "Vitally finds no such record of this source by its external id. Check the sync's setting source; or match on id.",
+)
 
 
 class RestObjects:
@@ -59,50 +52,68 @@ class RestObjects:
     batching = None
 
     def __init__(
-        self, connection: Connection, object_name: str, match_field: str, parents: Literal["exact", "add"] = "exact"
+        self,
+        connection: Connection,
+        object_name: str,
+        match_field: str,
+        parents: Literal["exact", "add"] = "exact",
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         target = REST_OBJECTS.object(object_name)
-        if target is None:
-            raise Bug("an object that is not declared reached the destination", object=object_name)
+        matching = target.matching(match_field) if target else None
+        if target is None or matching is None:
+            raise Bug("what is not declared reached the destination", object=object_name, match=match_field)
         self._connection = connection
         self._object = target
-        self._path = resource(object_name)
         self._match = match_field
+        self._folds = matching.folds
         self._adds_parents = parents == "add"
-        # Asked for every row, so made once.
-        self._base_url = connection.url("rest", "")
-        self._only_new = frozenset(spec.name for spec in target.fields if spec.create_only)
+        self._requests = Requests(
+            connection.url("rest", ""), Choices(target, match_field, self._adds_parents, settings or {})
+        )
 
     # What comes next ----------------------------------------------------------------------------------------------
 
     def next_step(self, task: Task, known: Known) -> Step:
         kind = task.operation.kind
-        if self._match == "email" and known.exists is None:
-            return Send(self._search(task.operation.match))
+        if self._requests.is_searched and known.exists is None:
+            return Send(self._requests.search(task.operation.match))
         if kind in ("clear", "delete"):
             return self._remove(task, known)
         if known.exists is False:
             if kind == "update":
-                return Settled(RowOutcome.SKIPPED, RECORD_NOT_FOUND)
+                return Settled(RowOutcome.SKIPPED, self._not_found)
             return self._create(task, known)
         if kind == "insert":
             return self._insert_where_none(task, known)
+        if kind == "upsert" and self._creation_updates(known):
+            return self._create(task, known)
         return self._update(task, known)
+
+    @property
+    def _not_found(self) -> RowFault:
+        return NOT_FOUND_BY_SOURCE if self._requests.needs_source else RECORD_NOT_FOUND
+
+    def _creation_updates(self, known: Known) -> bool:
+        """Whether to create without a question, since that updates the record where it exists (vitally 5.5).
+
+        Once such a creation got no answer, the record is asked, if anything can name it. Else it is sent again: what is
+        unique on its external id does not become two.
+        """
+        if not self._requests.post_updates or self._match != "externalId" or known.refused is not None:
+            return False
+        may_ask = known.unknown_outcome and self._requests.can_name(known)
+        return known.exists is None and known.record_id is None and not may_ask
 
     def _create(self, task: Task, known: Known) -> Step:
         record = _record_of(task)
         if self._may_be_taken(task, record, known):
-            return Send(self._read(f"{self._path}/{quote(record.values['externalId'], safe='')}"))
+            return Send(self._requests.read_external(record.values["externalId"]))
         if known.refused is not None:
             return Settled(RowOutcome.REJECTED, rejected(known.refused))
-        if (step := self._parents_first(record, known)) is not None:
+        if (step := self._parents_first(record.references, known)) is not None:
             return step
-        body = self._body(record, known, with_parents=True, create=True)
-        if self._match == "externalId":
-            body = {"externalId": record.match, **body}
-        elif self._match == "email":
-            body = {"email": record.match, **body}
-        return Send(self._write("POST", self._path, body), creates=True)
+        return Send(self._requests.create(record, known), creates=True)
 
     def _may_be_taken(self, task: Task, record: Record, known: Known) -> bool:
         """Whether to ask for the external id before a user whom nobody's email found is created, or refused.
@@ -111,7 +122,7 @@ class RestObjects:
         upsert must come to the same end as where it overwrites.
         """
         asks = task.operation.kind == "insert" or known.refused is not None
-        return asks and self._match == "email" and known.taken is None and "externalId" in record.values
+        return asks and self._match != "externalId" and known.taken is None and "externalId" in record.values
 
     def _insert_where_none(self, task: Task, known: Known) -> Step:
         if known.exists:
@@ -119,34 +130,39 @@ class RestObjects:
                 # Our own create was sent without an answer, and the record was not there before it.
                 return Settled(RowOutcome.DELIVERED, record_id=known.record_id)
             return Settled(RowOutcome.SKIPPED, RECORD_EXISTS, record_id=known.record_id)
-        return Send(self._read(self._address(task.operation.match, known)))
+        return Send(self._requests.read(task.operation.match, known))
 
     def _update(self, task: Task, known: Known) -> Step:
-        record = _record_of(task)
-        with_parents = task.operation.parents and bool(record.references)
-        if with_parents:
-            if (step := self._parents_first(record, known)) is not None:
+        if not self._requests.can_name(known):
+            if known.refused is not None:
+                return Settled(RowOutcome.REJECTED, rejected(known.refused))
+            return Settled(RowOutcome.SKIPPED, self._not_found)
+        record, parents = _record_of(task), task.operation.parents
+        if references := self._requests.sent_references(record, parents=parents):
+            if (step := self._parents_first(references, known)) is not None:
                 return step
-            if self._adds_parents and self._object.name == "user" and known.linked is None:
-                return Send(self._read(self._address(task.operation.match, known)))
-        body = self._body(record, known, with_parents=with_parents, create=False)
-        if known.taken:
-            body = {"email": record.match, **body}
-        return Send(self._write("PUT", self._address(task.operation.match, known), body))
+            if self._adds_parents and self._requests.many and known.linked is None:
+                return Send(self._requests.read(task.operation.match, known))
+        return Send(self._requests.update(task.operation.match, record, known, parents=parents))
 
     def _remove(self, task: Task, known: Known) -> Step:
-        clears = task.operation.kind == "clear"
+        match, clears = task.operation.match, task.operation.kind == "clear"
         if known.exists is False:
-            # What was to be gone is gone; what was to be cleared has nothing to clear.
-            return Settled(RowOutcome.SKIPPED, RECORD_NOT_FOUND) if clears else Settled(RowOutcome.DELIVERED)
-        address = self._address(task.operation.match, known)
+            # What was to be gone is gone, unless only its source was wrong; what was to be cleared is not there.
+            surely = known.record_id is not None or not self._requests.needs_source
+            gone = surely and not clears
+            return Settled(RowOutcome.DELIVERED) if gone else Settled(RowOutcome.SKIPPED, self._not_found)
+        if not self._requests.can_name(known):
+            return Settled(RowOutcome.SKIPPED, self._not_found)
         if clears:
-            return Send(self._write("PUT", address, self._cleared(_record_of(task))))
-        return Send(Request("DELETE", self._base_url + address, "rest", headers=_READ))
+            return Send(self._requests.clear(match, _record_of(task), known))
+        if self._requests.can_delete(known):
+            return Send(self._requests.delete(match, known))
+        return Send(self._requests.read(match, known))
 
-    def _parents_first(self, record: Record, known: Known) -> Step | None:
+    def _parents_first(self, references: Mapping[str, Reference], known: Known) -> Step | None:
         """Look-ups that are still needed, or the fault of a parent that does not exist; None when all are known."""
-        wanted = [one for one in record.references.values() if one.by == "external_id"]
+        wanted = [one for one in references.values() if one.by == "external_id"]
         missing = [one for one in wanted if any((one.kind, parent) not in known.parents for parent in one.ids)]
         if missing:
             return NeedParents(tuple(missing))
@@ -157,55 +173,6 @@ class RestObjects:
                     message += f"Sync {one.kind}s first, or mend the value; the row is tried again on the next run."
                     return Settled(RowOutcome.INVALID, RowFault("parent_not_found", message, one.kind))
         return None
-
-    # Requests -----------------------------------------------------------------------------------------------------
-
-    def _address(self, match: str, known: Known) -> str:
-        # vitally 4: the path takes Vitally's id or the external id, never an email.
-        wanted = known.record_id if known.record_id and self._match == "email" else match
-        return f"{self._path}/{quote(wanted, safe='')}"
-
-    def _body(self, record: Record, known: Known, *, with_parents: bool, create: bool) -> dict[str, Any]:
-        body = record.values
-        if not create and not self._only_new.isdisjoint(body):
-            body = {name: value for name, value in body.items() if name not in self._only_new}
-        if not with_parents:
-            return body
-        body = dict(body)
-        for name, reference in record.references.items():
-            known_ids = [
-                parent if reference.by == "vitally_id" else known.parents[(reference.kind, parent)]
-                for parent in reference.ids
-            ]
-            if reference.many:
-                linked = (known.linked or {}).get(name, ()) if self._adds_parents else ()
-                body[name] = list(dict.fromkeys([*linked, *known_ids]))
-            else:
-                body[name] = known_ids[0]
-        return body
-
-    def _cleared(self, record: Record) -> dict[str, Any]:
-        """Every clearable field that the record was sent with, as null; traits key by key."""
-        body: dict[str, Any] = {}
-        for spec in self._object.fields:
-            if not spec.clearable or spec.inside:
-                continue
-            if spec.type is FieldType.OBJECT:
-                if traits := record.values.get(spec.name):
-                    body[spec.name] = dict.fromkeys(traits)
-            elif spec.name in record.references or spec.name in record.values:
-                body[spec.name] = None
-        return body
-
-    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Request:
-        return Request(method, self._base_url + path, "rest", body=orjson.dumps(body), headers=_JSON)
-
-    def _read(self, path: str) -> Request:
-        return Request("GET", self._base_url + path, "rest", "look_up", headers=_READ)
-
-    def _search(self, email: str) -> Request:
-        # vitally 5.3: exactly one criterion; `+` must be encoded.
-        return self._read(f"{self._path}/search?email={quote(email.strip(), safe='')}")
 
     # What an answer meant -----------------------------------------------------------------------------------------
 
@@ -220,35 +187,48 @@ class RestObjects:
         return self._judge_write(task, known, request, answer)
 
     def _judge_read(self, task: Task, known: Known, answer: Response) -> Verdict:
+        searched = self._requests.is_searched and known.exists is None
         if answer.status == 404:
-            return Learned(known.but(exists=False, taken=False), "no such record")
+            return Learned(known.but(exists=False, taken=known.taken if searched else False), "no such record")
         if answer.status >= 300:
             return Settled(RowOutcome.REJECTED, rejected(answer))
         document = parsed(answer)
-        if self._match == "email" and known.exists is None:
-            return self._judge_search(task, known, document)
-        linked = {name: _linked(document, name) for name in PARENTS}
+        if searched:
+            return self._judge_search(task, known, answer)
+        linked = {name: _linked(document, name) for name in self._requests.many}
         taken = True if known.exists is False else known.taken
         record_id = _id_of(document) or known.record_id
+        if record_id is None and self._requests.needs_source:
+            return Settled(RowOutcome.REJECTED, _nameless(answer))
         found = known.but(exists=True, record_id=record_id, linked=linked, taken=taken)
         return Learned(found, "the record exists")
 
-    def _judge_search(self, task: Task, known: Known, document: Mapping[str, Any]) -> Verdict:
-        wanted = task.operation.match.strip().casefold()
-        results = document.get("results")
+    def _judge_search(self, task: Task, known: Known, answer: Response) -> Verdict:
+        document = parsed(answer)
+        # vitally 6.6: a search of instances answers with the first match itself, or with a list; which is unverified.
+        results = document.get("results", [document])
         found = [
             one
             for one in (results if isinstance(results, list) else [])
-            if isinstance(one, dict) and str(one.get("email") or "").strip().casefold() == wanted
+            if isinstance(one, dict) and self._is_meant(one, task.operation.match)
         ]
         if len(found) > 1:
-            message = f'Vitally has {len(found)} users with the email "{task.operation.match}"; which one is meant '
-            message += "can't be known. Merge them in Vitally, or match on externalId."
-            return Settled(RowOutcome.INVALID, RowFault("match_ambiguous", message, "email"))
+            message = f"Vitally has {len(found)} {self._object.title.lower()} with the {self._match} "
+            message += f'"{task.operation.match}"; which one is meant can\'t be known. Merge them in Vitally'
+            message += ", or match on externalId." if self._match != "externalId" else "."
+            return Settled(RowOutcome.INVALID, RowFault("match_ambiguous", message, self._match))
         if not found:
-            return Learned(known.but(exists=False), "no user has this email")
-        linked = {name: _linked(found[0], name) for name in PARENTS}
-        return Learned(known.but(exists=True, record_id=_id_of(found[0]), linked=linked), "one user has this email")
+            return Learned(known.but(exists=False), f"no {self._object.name} has this {self._match}")
+        if _id_of(found[0]) is None:
+            return Settled(RowOutcome.REJECTED, _nameless(answer))
+        linked = {name: _linked(found[0], name) for name in self._requests.many}
+        known = known.but(exists=True, record_id=_id_of(found[0]), linked=linked)
+        return Learned(known, f"one {self._object.name} has this {self._match}")
+
+    def _is_meant(self, record: Mapping[str, Any], match: str) -> bool:
+        """Whether the search really found what was asked for: it may be laxer than we are."""
+        has = str(record.get(self._match) or "")
+        return has.strip().casefold() == match.strip().casefold() if self._folds else has == match
 
     def _judge_create(self, task: Task, known: Known, answer: Response) -> Verdict:
         if answer.status < 300:
@@ -257,7 +237,7 @@ class RestObjects:
             return blamed
         if answer.status in (400, 409, 422) and known.refused is None:
             # A create of an existing record may be answered so (vitally 5.5, unresolved): ask the record itself.
-            exists = False if self._match == "email" else None
+            exists = None if self._match == "externalId" else False
             return Learned(known.but(exists=exists, refused=answer), "refused; the record may exist already")
         return Settled(RowOutcome.REJECTED, rejected(answer))
 
@@ -267,9 +247,13 @@ class RestObjects:
         if answer.status == 404:
             if known.refused is not None:
                 return Settled(RowOutcome.REJECTED, rejected(known.refused))
-            if self._match != "externalId" and task.operation.kind == "upsert":
-                # The record that the look-up found is gone: look again, once.
+            if self._requests.is_searched and task.operation.kind == "upsert":
+                # The record that the look-up found is gone.
                 return Learned(known.but(exists=False, record_id=None), "the record is gone")
+            if self._requests.needs_source and known.record_id is not None and request.method == "PUT":
+                # The id that we remember is of a record that is gone; another may have the external id now.
+                stale = ((self._object.name, task.operation.match),)
+                return Learned(known.but(record_id=None), "the record that we remember is gone", stale)
             return Learned(known.but(exists=False), "no such record")
         if (blamed := self._blamed_parents(task, known, answer)) is not None:
             return blamed
@@ -293,7 +277,7 @@ class RestObjects:
     # Look-ups and listings ----------------------------------------------------------------------------------------
 
     def look_up(self, kind: str, external_id: str) -> Request:
-        return self._read(f"{resource(kind)}/{quote(external_id, safe='')}")
+        return self._requests.look_up(kind, external_id)
 
     def read_look_up(self, request: Request, answer: Response | NoResponse) -> str | Retry | Stop | RowFault | None:
         if (verdict := common_verdict(request, answer)) is not None:
@@ -305,11 +289,7 @@ class RestObjects:
         return record_id or rejected(answer)
 
     def list_page(self, kind: str, cursor: str | None) -> Request:
-        # vitally 4.1: sorted by creation, pages do not shift while records change; 5.2: churned accounts hide.
-        query = f"?limit={PAGE_SIZE}&sortBy=createdAt"
-        query += "&status=activeOrChurned" if kind == "account" else ""
-        query += f"&from={quote(cursor, safe='')}" if cursor else ""
-        return Request("GET", self._base_url + resource(kind) + query, "rest", "list", headers=_READ)
+        return self._requests.list_page(kind, cursor)
 
     def read_page(self, request: Request, answer: Response | NoResponse) -> Page | Retry | Stop:
         if (verdict := common_verdict(request, answer)) is not None:
@@ -348,6 +328,13 @@ def _record_of(task: Task) -> Record:
     return task.record
 
 
+def _nameless(answer: Response) -> RowFault:
+    """The fault of a row whose record was found, and nothing to name it by in a path."""
+    message = f"Vitally answered {answer.status} to a look-up, without the record's id, so it can't be addressed. "
+    message += "Look at the call; the row is planned again on the next run."
+    return RowFault("destination_rejected", message, theirs=words(answer))
+
+
 def _id_of(document: Mapping[str, Any]) -> str | None:
     found = document.get("id")
     return found if isinstance(found, str) and found else None
@@ -358,5 +345,5 @@ def _linked(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
     ids = document.get(name)
     if isinstance(ids, list):
         return tuple(str(one) for one in ids)
-    embedded = document.get({"accountIds": "accounts", "organizationIds": "organizations"}[name])
+    embedded = document.get(name.removesuffix("Ids") + "s")
     return tuple(str(one["id"]) for one in embedded if isinstance(one, dict)) if isinstance(embedded, list) else ()

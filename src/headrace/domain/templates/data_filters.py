@@ -12,7 +12,7 @@ from typing import Any
 import re2
 
 from headrace.domain.coerce import Mismatch, conversion
-from headrace.domain.fitting import AS_TYPE
+from headrace.domain.fitting import AS_TYPES
 from headrace.domain.json_values import TooDeep, read_json
 from headrace.domain.templates.catalogue import declares
 from headrace.domain.templates.text_filters import spread, whole
@@ -93,7 +93,7 @@ def cast(value: Any, to: Any) -> Any:
             except Mismatch as mismatch:
                 return refuse(str(mismatch))
         case _:
-            return refuse(f"cast knows the types {', '.join(AS_TYPE)}")
+            return refuse(f"cast knows the types {', '.join(AS_TYPES)}")
 
 
 def _cast_number(value: Any, to: str) -> Any:
