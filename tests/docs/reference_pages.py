@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.cli.main import build
 from headrace.destinations import DESTINATION_KINDS, destination_kind
-from headrace.destinations.vitally.connection import RateLimitSetting
+from headrace.destinations.settings import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.outcome import FACES, Face, RowOutcome, RunStatus
@@ -71,8 +71,6 @@ MEANINGS = {
     "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
     "SyncConfig.schedule": "When it runs by itself. Kept and checked in this release, and not carried out yet.",
     "WorkspaceConfig.name": "Part of what makes message ids unique. Do not change it once events were sent.",
-    "RateLimitSetting.requests": "So many requests.",
-    "RateLimitSetting.per_seconds": "In any so many seconds.",
     "ColumnRule.column": "Name of the column.",
     "StaticRule.static": "The value.",
     "VariableRule.variable": "Name of the variable.",

@@ -28,11 +28,12 @@ from headrace.destinations import (
     Task,
     Verdict,
 )
+from headrace.destinations.answers import parsed, words
 from headrace.destinations.vitally.connection import Connection
 from headrace.destinations.vitally.declaration import VITALLY
 from headrace.destinations.vitally.objects import PARENTS, REST_OBJECTS
 from headrace.destinations.vitally.probes import probes, read_probe
-from headrace.destinations.vitally.responses import common_verdict, parsed, rejected, words
+from headrace.destinations.vitally.responses import common_verdict, rejected
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record
 from headrace.domain.outcome import RowFault, RowOutcome
