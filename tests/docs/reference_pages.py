@@ -66,6 +66,8 @@ MEANINGS = {
     "SyncConfig.event": "The name of the event, for events: a column, or the same for all.",
     "SyncConfig.timestamp": "When the event happened, for events.",
     "SyncConfig.properties": "Property -> rule, for events.",
+    "SyncConfig.parameters": "Placeholder of a path -> rule, for requests whose address depends on the row.",
+    "SyncConfig.settings": "What the object takes beside fields; its destination's page lists it.",
     "SyncConfig.removed": "What happens to the record of a row that left the model.",
     "SyncConfig.guard": "How many removals may be made unasked.",
     "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
@@ -274,14 +276,29 @@ def _doc(model: type[BaseModel]) -> str:
 
 def keys(model: type[BaseModel], only: Sequence[str] = (), leave: Sequence[str] = ()) -> Iterator[str]:
     """The table of a model's keys."""
-    rows = []
-    for name, field in model.model_fields.items():
-        if (only and name not in only) or name in leave:
-            continue
-        rows.append(
-            (code(field.alias or name), value_words(field.annotation, field), _default(field), meaning(model, name))
-        )
-    yield from table(("key", "value", "default", "meaning"), rows)
+    names = [name for name in model.model_fields if (not only or name in only) and name not in leave]
+    yield from table(("key", "value", "default", "meaning"), _key_rows(model, names))
+
+
+def _key_rows(model: type[BaseModel], names: Iterable[str], within: str = "") -> Iterator[tuple[str, ...]]:
+    """One row a key; the keys inside a key follow it: `answers`, `answers.delivered`."""
+    for name in names:
+        field = model.model_fields[name]
+        key = within + (field.alias or name)
+        inner = inner_model(field.annotation)
+        words = "mapping" if inner else value_words(field.annotation, field)
+        yield code(key), words, "" if inner and not field.is_required() else _default(field), meaning(model, name)
+        if inner:
+            yield from _key_rows(inner, inner.model_fields, f"{key}.")
+
+
+def inner_model(annotation: Any) -> type[BaseModel] | None:
+    """The model that stands inside a key and has no page or heading of its own."""
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        found = [inner_model(one) for one in get_args(annotation)]
+        return next((one for one in found if one), None)
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model and annotation not in _WORDS and not _is_rule(annotation) else None
 
 
 def meaning(model: type[BaseModel], name: str) -> str:
@@ -293,12 +310,14 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if default is None or default == {}:
+    if default in (None, {}, [], ""):
         return ""
     if isinstance(default, timedelta):
         return code(config.write_span(default))
     if isinstance(default, BaseModel):
         return code("{" + ", ".join(f"{key}: {value:g}" for key, value in default.model_dump().items()) + "}")
+    if isinstance(default, list):
+        return code(f"[{', '.join(default)}]")
     return code(default)
 
 
@@ -485,10 +504,16 @@ def _destination_lines(spec: DestinationSpec) -> Iterator[str]:
         yield from (f"{number}. {step}" for number, step in enumerate(secret.steps, 1))
         yield ""
     yield from ("## Modes", "")
-    yield from table(("mode", "meaning"), ((code(mode.value), said) for mode, said in MODE_HELP.items()))
-    yield from ("## Removed rows", "")
+    objects = [target for sync_type in spec.sync_types for target in sync_type.objects]
+    modes = frozenset[Mode]().union(*(one.modes for one in objects))
     yield from table(
-        ("removed", "what happens to the record"), ((code(rule), said) for rule, said in REMOVED_HELP.items())
+        ("mode", "meaning"), ((code(mode.value), said) for mode, said in MODE_HELP.items() if mode in modes)
+    )
+    yield from ("## Removed rows", "")
+    rules_here = frozenset[str]().union(*(one.removed_rules for one in objects))
+    yield from table(
+        ("removed", "what happens to the record"),
+        ((code(rule), said) for rule, said in REMOVED_HELP.items() if rule in rules_here),
     )
     for sync_type in spec.sync_types:
         yield from _sync_type(sync_type)
@@ -496,7 +521,8 @@ def _destination_lines(spec: DestinationSpec) -> Iterator[str]:
 
 def _sync_type(sync_type: SyncTypeSpec) -> Iterator[str]:
     yield from (f"## {sync_type.title}: `type: {sync_type.name}`", "")
-    yield from (f"{sync_type.help} It needs `{sync_type.secret}`.", "")
+    needs = f" It needs `{sync_type.secret}`." if sync_type.secret else ""
+    yield from (f"{sync_type.help}{needs}", "")
     for target in sync_type.objects:
         yield from _object(target, alone=len(sync_type.objects) == 1)
 
@@ -522,8 +548,14 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
         yield from table(("match on", "modes", "meaning"), matchings)
     yield from table(
         ("field", "type", "meaning", "notes"),
-        ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields),
+        ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields + _others(target)),
     )
+    if target.settings is not None:
+        yield from (f"Under `settings`. {_doc(target.settings.model)}", "")
+        yield from keys(target.settings.model)
+        if not target.once:
+            yield f"Every row is sent again when one of these changes: {_words(sorted(target.settings.shaping))}."
+            yield ""
     for rule in target.requirements:
         known = [one.field for one in target.matchings if rule.holds_for(one.field)]
         which = f"Matching on {_words(known)}: at" if known else "At"
@@ -531,6 +563,10 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
         yield f"- {which} must be mapped and not null ([{rule.code}](codes.md#{rule.code}))."
     if target.requirements:
         yield ""
+
+
+def _others(target: ObjectSpec) -> tuple[Field, ...]:
+    return (target.others,) if target.others is not None else ()
 
 
 def _notes(field: Field, target: ObjectSpec) -> str:
@@ -543,6 +579,8 @@ def _notes(field: Field, target: ObjectSpec) -> str:
         said.append(f"Required for {_words(mode.value for mode in Mode if mode in field.required_for)}.")
     if field.refers_to:
         said.append(f"An id of {field.refers_to}s.")
+    if field.sends_null:
+        said.append("A null is sent; `null: skip` leaves it out.")
     if field.create_only:
         said.append("Sent when the record is created, never when it is updated.")
     if field.inside:

@@ -89,10 +89,17 @@ class Task(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly."""
+    """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly.
+
+    `note` is for whoever reads the plan: what the answer may change.
+    """
 
     request: Request
     creates: bool = False
+    note: str = ""
+
+
+CREATED_INSTEAD = "where the record does not exist yet, it is created instead"
 
 
 class NeedParents(NamedTuple):

@@ -236,6 +236,8 @@ class SyncConfig(_Strict):
     event: Rule | None = None
     timestamp: Rule | None = None
     properties: Section | None = None
+    parameters: Section | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
     parents: Literal["exact", "add"] = Field(default="exact", description="Send the mapped parents, or add them.")
     removed: Literal["ignore", "clear", "delete"] = "ignore"
     guard: Guard = Guard()
@@ -250,6 +252,7 @@ class SyncConfig(_Strict):
             "timestamp": self.timestamp,
             "traits": _as_rule(self.traits),
             "properties": _as_rule(self.properties),
+            "parameters": _as_rule(self.parameters),
         }
         return self.fields | {name: rule for name, rule in sections.items() if rule is not None}
 
@@ -260,7 +263,7 @@ def _as_rule(section: dict[str, Rule] | Rule | None) -> Rule | None:
     return section
 
 
-SECTIONS = ("event", "timestamp", "traits", "properties")
+SECTIONS = ("event", "timestamp", "traits", "properties", "parameters")
 """The sections of a sync that hold rules, beside `fields`."""
 
 

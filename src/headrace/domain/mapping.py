@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Mapping as Dict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ import orjson
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, natural
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
-from headrace.domain.config import SyncConfig
+from headrace.domain.config import SECTIONS, SyncConfig
 from headrace.domain.errors import Bug
 from headrace.domain.outcome import RowFault
 from headrace.domain.spec import Field, FieldType, ObjectSpec, Requirement
@@ -191,7 +191,7 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         columns=tuple(compiler.read),
         parent_columns=frozenset(parents),
         parent_kinds=kinds,
-        fingerprint=fingerprint(sync),
+        fingerprint=fingerprint(sync, spec.settings.shaping if spec.settings else ()),
         match=match,
         _fields=tuple(fields),
         _match_field=matched,
@@ -200,14 +200,19 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
     )
 
 
-def fingerprint(sync: SyncConfig) -> str:
-    """Sixteen hex digits that change when what is sent for the same row could change."""
+def fingerprint(sync: SyncConfig, shaping: Collection[str] = ()) -> str:
+    """Sixteen hex digits that change when what is sent for the same row could change.
+
+    `shaping` are the settings of the sync that do.
+    """
     relevant = sync.model_dump(
         mode="json",
         by_alias=True,
         exclude_unset=True,
-        include={"type", "object", "match", "fields", "traits", "event", "timestamp", "properties"},
+        include={"type", "object", "match", "fields", *SECTIONS},
     )
+    if settings := {name: value for name, value in sync.settings.items() if name in shaping}:
+        relevant["settings"] = settings
     return hashlib.sha256(_canonical(relevant)).hexdigest()[:16]
 
 
@@ -280,11 +285,11 @@ class _Compiler:
                 return []
 
     def top(self, rule: r.Rule, spec: Field) -> Compute:
-        """A rule that is a field of the object: nulls are left out unless it says otherwise."""
+        """A rule that is a field of the object: nulls are left out unless it, or else the field, says otherwise."""
         if spec.refers_to is not None and isinstance(rule, r.ColumnRule):
             return self._reference(rule)
         compute = self._value(rule, spec.type)
-        if (rule.null or "skip") == "skip":
+        if (rule.null or ("send" if spec.sends_null else "skip")) == "skip":
             return lambda row: SKIP if (value := compute(row)) is None else value
         return compute
 

@@ -141,11 +141,13 @@ def requests_for(
         record = mapping.record(row.values) if row.values is not None else None
     except RowRefused:
         return
-    for operation in operations_for(row, record.match if record else None, job.mode, job.sync.removed):
+    match = (record.match or row.key) if record is not None else None
+    for operation in operations_for(row, match, job.mode, job.sync.removed):
         told: Record | None = record
         if operation.kind in ("clear", "delete"):
             told = mapping.last_record(row.old, operation.match) if row.old is not None else None
-        yield from _steps(Task(operation, told, row.key), destination, identities)
+        task = Task(operation, told, row.key, generation=row.generation, row_hash=row.row_hash)
+        yield from _steps(task, destination, identities)
 
 
 def _steps(task: Task, destination: RecordDestination, identities: Identities) -> Iterator[ExactRequest]:
@@ -167,10 +169,9 @@ def _steps(task: Task, destination: RecordDestination, identities: Identities) -
                             look_up = destination.look_up(reference.kind, external_id)
                             yield ExactRequest((task.key,), look_up, "looked up once, then remembered")
                 known = known.but(parents=parents)
-            case Send(request=request):
+            case Send(request=request, note=note):
                 if request.purpose != "look_up":
-                    note = "where the record does not exist yet, it is created instead"
-                    yield ExactRequest((task.key,), request, note if task.operation.kind == "upsert" else "")
+                    yield ExactRequest((task.key,), request, note)
                     return
                 yield ExactRequest(
                     (task.key,), request, "what follows depends on the answer; shown as if it were the usual"

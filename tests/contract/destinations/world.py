@@ -18,7 +18,7 @@ from typing import Any, Self
 import pytest
 
 from headrace.app import App, Settings
-from headrace.destinations import DESTINATION_KINDS, destination_kind
+from headrace.destinations.vitally import SPEC
 from headrace.domain.errors import ConfigurationError
 from headrace.domain.outcome import Counts
 from headrace.domain.spec import Field, FieldType, Mode, ObjectSpec
@@ -34,9 +34,8 @@ SYNC = "the-sync"
 
 
 def declared_objects() -> list[tuple[str, ObjectSpec]]:
-    """(sync type, object) of every destination that there is."""
-    specs = [destination_kind(name).SPEC for name in DESTINATION_KINDS]
-    return [(kind.name, one) for spec in specs for kind in spec.sync_types for one in kind.objects]
+    """(sync type, object) of all that Vitally declares."""
+    return [(kind.name, one) for kind in SPEC.sync_types for one in kind.objects]
 
 
 REST = {one.name: one for kind, one in declared_objects() if kind == "rest_objects"}

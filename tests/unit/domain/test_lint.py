@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from headrace.domain.config import ModelConfig
-from headrace.domain.lint import lint_model, near
+from headrace.domain.lint import lint_model
+from headrace.domain.shapes import near
 
 from .world import T, coded, columns_of, lint, sync_of
 

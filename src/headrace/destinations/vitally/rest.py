@@ -13,6 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from headrace.destinations import (
+    CREATED_INSTEAD,
     Known,
     Learned,
     Limits,
@@ -133,7 +134,8 @@ class RestObjects:
         body = self._body(record, known, with_parents=with_parents, create=False)
         if known.taken:
             body = {"email": record.match, **body}
-        return Send(self._write("PUT", self._address(task.operation.match, known), body))
+        note = CREATED_INSTEAD if task.operation.kind == "upsert" else ""
+        return Send(self._write("PUT", self._address(task.operation.match, known), body), note=note)
 
     def _remove(self, task: Task, known: Known) -> Step:
         clears = task.operation.kind == "clear"
