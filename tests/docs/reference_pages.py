@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.cli.main import build
 from headrace.destinations import DESTINATION_KINDS, destination_kind
+from headrace.destinations.http.statuses import Statuses
 from headrace.destinations.settings import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
@@ -349,6 +350,8 @@ def value_words(annotation: Any, field: FieldInfo | None = None) -> str:
         if any(_is_rule(one) for one in kinds):
             return "[rule](#rules)"
         return " or ".join(dict.fromkeys(value_words(one) for one in kinds))
+    if origin is list and field is not None and Statuses.__metadata__[0] in field.metadata:
+        return "list of statuses"
     if origin is list:
         return (
             "text, or a list of texts"

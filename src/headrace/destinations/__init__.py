@@ -299,7 +299,9 @@ class DestinationKind(Protocol):
         ...
 
 
-DESTINATION_KINDS: Mapping[str, str] = MappingProxyType({"vitally": "headrace.destinations.vitally"})
+DESTINATION_KINDS: Mapping[str, str] = MappingProxyType(
+    {"vitally": "headrace.destinations.vitally", "http": "headrace.destinations.http"}
+)
 """Every kind of destination and where it lives."""
 
 
