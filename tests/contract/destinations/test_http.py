@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 
 from headrace.destinations.http.settings import RecordSettings
 from headrace.domain.errors import UserError
+from headrace.service.history import CurlWriter
 from headrace.service.schema import configuration_schema
 
 from .http_world import KEY, SYNC, TOKEN, Answer, Got, HttpWorld
@@ -359,13 +363,32 @@ def test_secrets_arrive_and_are_shown_nowhere(world: HttpWorld, tmp_path: Path):
     assert "***" in world.calls()[0].call.request_headers["X-Api-Key"]
 
 
-def test_basic_authentication(world: HttpWorld):
+@pytest.mark.parametrize(
+    ("destination", "wanted"),
+    [
+        (SECRETS, {"authorization": f"Bearer {TOKEN}", "x-api-key": KEY}),
+        (
+            {"basic_user": "ann o'hara", "basic_password": {"env": "TOKEN"}},
+            {"authorization": "Basic " + b64encode(f"ann o'hara:{TOKEN}".encode()).decode()},
+        ),
+    ],
+)
+def test_a_curl_command_repeats_the_call_with_the_secrets_in_variables(
+    destination: dict[str, Any], wanted: dict[str, str], world: HttpWorld
+):
     world.rows(row(1))
-    world.sync(destination={"basic_user": "ann", "basic_password": {"env": "TOKEN"}})
+    world.sync(destination=destination)
+    world.run()
 
-    (request,) = world.run().requests
+    command = CurlWriter(world.app.catalog, world.app.assembly, world.app.secrets).command(world.calls()[0])
+    ran = subprocess.run(["sh", "-c", command], env={**os.environ, "TOKEN": TOKEN, "KEY": KEY}, capture_output=True)
 
-    assert "Basic YW5uOnMzY3JldC10b2tlbg==" == request.headers["authorization"]
+    assert 0 == ran.returncode, ran.stderr
+    assert TOKEN not in command
+    first, again = world.server.got
+    assert (first.line, first.body) == (again.line, again.body)
+    for got in (first, again):
+        assert wanted == {name: got.headers[name] for name in wanted}
 
 
 def test_a_secret_that_is_not_set_stops_everything_before_a_request(world: HttpWorld):
