@@ -285,8 +285,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "destination_misconfigured": Code(
             "destination",
             "What answered is not the API that was expected: a redirect, or a list without records.",
-            "A wrong region, subdomain or override of a host.",
-            "Check `region`, `subdomain` and the `..._url` settings.",
+            "A wrong address, region, subdomain or override of a host.",
+            "Check `region`, `subdomain` and the `..._url` settings; for HTTP also `path`.",
         ),
         "destination_unavailable": Code(
             "destination",
