@@ -30,12 +30,13 @@ SYNC = "the-sync"
 
 
 class Got(NamedTuple):
-    """A request as it arrived. `target` is path and query, as they were sent."""
+    """A request as it arrived. `target` is path and query, as they were sent; `names` are those of the headers."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    names: list[str]
 
     @property
     def line(self) -> str:
@@ -67,7 +68,8 @@ class Server:
 
             def handle_one(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                got = Got(self.command, self.path, {name.lower(): one for name, one in self.headers.items()}, body)
+                headers = [(name.lower(), one) for name, one in self.headers.items()]
+                got = Got(self.command, self.path, dict(headers), body, [name for name, _ in headers])
                 with lock:
                     server.got.append(got)
                     answer = server.answer(got)

@@ -257,6 +257,21 @@ def test_a_repeat_has_the_id_of_the_first_try_and_a_new_change_another(world: Ht
     assert [2, 1, 1] == [found.count(one) for one in dict.fromkeys(found)]
 
 
+def test_what_one_run_could_not_deliver_has_the_same_id_in_the_next(world: HttpWorld):
+    """The first run may have reached the receiver, and only its answers were lost."""
+    world.server.answer = answers(503)
+    world.rows(row(1))
+    world.sync(settings={"idempotency_header": "Idempotency-Key"})
+    first = world.run()
+    world.server.answer = answers(200)
+
+    second = world.run()
+
+    assert {"1": ("owed", "destination_unavailable")} == first.outcomes
+    assert {"1": ("delivered", None)} == second.outcomes
+    assert 1 == len({*ids(first.requests), *ids(second.requests)})
+
+
 def test_the_plan_shows_the_requests_that_the_run_sends(world: HttpWorld):
     world.rows(row(1), row(2))
     settings = PUT | {"idempotency_header": "Idempotency-Key", "create": {"path": "/contacts"}}
@@ -361,6 +376,23 @@ def test_secrets_arrive_and_are_shown_nowhere(world: HttpWorld, tmp_path: Path):
     assert TOKEN not in told
     assert KEY not in told
     assert "***" in world.calls()[0].call.request_headers["X-Api-Key"]
+
+
+@pytest.mark.parametrize("kind", ["requests", "batches"])
+def test_a_header_is_sent_once_whoever_says_it(kind: str, world: HttpWorld):
+    """The sync goes before the destination, and a secret before both."""
+    world.rows(row(1))
+    world.sync(
+        type=kind,
+        destination={"headers": {"X-Team": "cs", "X-A": "1"}, "secret_headers": {"X-Tenant": {"env": "KEY"}}},
+        settings={"headers": {"x-team": "sales", "x-tenant": "open", "content-type": "application/vnd.api+json"}},
+    )
+
+    (request,) = world.run().requests
+
+    wanted = {"x-team": "sales", "x-a": "1", "x-tenant": KEY, "content-type": "application/vnd.api+json"}
+    assert wanted == {name: value for name, value in request.headers.items() if name in wanted}
+    assert len(request.names) == len(set(request.names))
 
 
 @pytest.mark.parametrize(

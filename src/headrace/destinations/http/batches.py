@@ -25,8 +25,7 @@ class Batches(Sender):
         super().__init__(connection, origin, once=once)
         self._settings = settings
         self._url = connection.settings.base_url + Address(settings.path).fill({})
-        types = {"Content-Type": _TYPES[settings.format], "Accept": "application/json"}
-        self._headers = merged(types, connection.settings.headers, settings.headers)
+        self._headers = merged({"Content-Type": _TYPES[settings.format]}, connection.open_headers(settings.headers))
         self._table = settings.answers.table()
         self._before, self._between, self._after = _frame(settings)
         frame = len(self._before) + len(self._after)

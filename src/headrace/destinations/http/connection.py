@@ -175,6 +175,12 @@ class Connection:
     def __repr__(self) -> str:
         return f"Connection({self.settings.base_url})"
 
+    def open_headers(self, *others: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of the destination and these, later ones before earlier. A secret header is never said openly too."""
+        secret = {name.lower() for name in self._secret_headers}
+        found = merged({"Accept": "application/json"}, self.settings.headers, *others)
+        return {name: value for name, value in found.items() if name.lower() not in secret}
+
     def authorize(self, api: str) -> Mapping[str, str]:
         return self._secret_headers
 
@@ -201,8 +207,7 @@ class Connection:
             note = "Can't be tested: no request is known to be harmless. Name one: probe: {method: GET, path: /me}"
             return [Probe("base_url", None, note)]
         url = self.settings.base_url + Address(probe.path).fill({})
-        headers = merged({"Accept": "application/json"}, self.settings.headers)
-        return [Probe("base_url", Request(probe.method, url, API, "test", headers=headers))]
+        return [Probe("base_url", Request(probe.method, url, API, "test", headers=self.open_headers()))]
 
     def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
         assert probe.request is not None

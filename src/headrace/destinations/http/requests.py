@@ -59,7 +59,7 @@ class Requests(Sender):
         super().__init__(connection, origin, once=once)
         self._base_url = connection.settings.base_url
         self._settings = settings
-        self._headers = merged({"Accept": "application/json"}, connection.settings.headers, settings.headers)
+        self._headers = connection.open_headers(settings.headers)
         self._with_body = merged({"Content-Type": "application/json"}, self._headers)
         self._table = settings.answers.table()
         self._send = _Kind("send", settings.method, Address(settings.path))
