@@ -28,6 +28,10 @@ TOKEN = "s3cret-token"
 KEY = "k3y-value"
 SYNC = "the-sync"
 
+PUT = {"method": "PUT", "path": "/contacts/{id}"}
+ID = {"id": {"column": "id"}}
+SECRETS = {"bearer_token": {"env": "TOKEN"}, "secret_headers": {"X-Api-Key": {"env": "KEY"}}}
+
 
 class Got(NamedTuple):
     """A request as it arrived. `target` is path and query, as they were sent; `names` are those of the headers."""
@@ -207,3 +211,18 @@ class HttpWorld:
 
     def explain(self) -> Explanation:
         return self.app.trials.plan(SYNC, 1000, RunOptions())
+
+
+def row(number: int, name: str | None = "Ann") -> dict[str, Any]:
+    return {"id": number, "name": name}
+
+
+def answers(*statuses: int) -> Callable[[Got], Answer]:
+    """One answer after the other, the last for ever."""
+    left = list(statuses)
+
+    def answer(_got: Got) -> Answer:
+        status = left.pop(0) if len(left) > 1 else left[0]
+        return Answer(status, "" if status == 204 else '{"error": "their words"}')
+
+    return answer
