@@ -20,7 +20,8 @@ from pydantic.fields import FieldInfo
 
 from headrace.cli.main import build
 from headrace.destinations import DESTINATION_KINDS, destination_kind
-from headrace.destinations.vitally.connection import RateLimitSetting
+from headrace.destinations.http.statuses import Statuses
+from headrace.destinations.settings import RateLimitSetting
 from headrace.domain import config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.columns import ColumnType
@@ -35,7 +36,6 @@ from headrace.domain.spec import (
     FieldType,
     Mode,
     ObjectSpec,
-    Setting,
     SyncTypeSpec,
 )
 from headrace.domain.templates.catalogue import FILTERS, FilterSpec
@@ -80,13 +80,13 @@ MEANINGS = {
     "SyncConfig.event": "The name of the event, for events: a column, or the same for all.",
     "SyncConfig.timestamp": "When the event happened, for events.",
     "SyncConfig.properties": "Property -> rule, for events.",
+    "SyncConfig.parameters": "Placeholder of a path -> rule, for requests whose address depends on the row.",
+    "SyncConfig.settings": "What the object takes beside fields; its destination's page lists it.",
     "SyncConfig.removed": "What happens to the record of a row that left the model.",
     "SyncConfig.guard": "How many removals may be made unasked.",
     "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
     "SyncConfig.schedule": "When it runs by itself. Kept and checked in this release, and not carried out yet.",
     "WorkspaceConfig.name": "Part of what makes message ids unique. Do not change it once events were sent.",
-    "RateLimitSetting.requests": "So many requests.",
-    "RateLimitSetting.per_seconds": "In any so many seconds.",
     "ColumnRule.column": "Name of the column.",
     "StaticRule.static": "The value.",
     "VariableRule.variable": "Name of the variable.",
@@ -291,14 +291,29 @@ def _doc(model: type[BaseModel]) -> str:
 
 def keys(model: type[BaseModel], only: Sequence[str] = (), leave: Sequence[str] = ()) -> Iterator[str]:
     """The table of a model's keys."""
-    rows = []
-    for name, field in model.model_fields.items():
-        if (only and name not in only) or name in leave:
-            continue
-        rows.append(
-            (code(field.alias or name), value_words(field.annotation, field), _default(field), meaning(model, name))
-        )
-    yield from table(("key", "value", "default", "meaning"), rows)
+    names = [name for name in model.model_fields if (not only or name in only) and name not in leave]
+    yield from table(("key", "value", "default", "meaning"), _key_rows(model, names))
+
+
+def _key_rows(model: type[BaseModel], names: Iterable[str], within: str = "") -> Iterator[tuple[str, ...]]:
+    """One row a key; the keys inside a key follow it: `answers`, `answers.delivered`."""
+    for name in names:
+        field = model.model_fields[name]
+        key = within + (field.alias or name)
+        inner = inner_model(field.annotation)
+        words = "mapping" if inner else value_words(field.annotation, field)
+        yield code(key), words, "" if inner and not field.is_required() else _default(field), meaning(model, name)
+        if inner:
+            yield from _key_rows(inner, inner.model_fields, f"{key}.")
+
+
+def inner_model(annotation: Any) -> type[BaseModel] | None:
+    """The model that stands inside a key and has no page or heading of its own."""
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        found = [inner_model(one) for one in get_args(annotation)]
+        return next((one for one in found if one), None)
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model and annotation not in _WORDS and not _is_rule(annotation) else None
 
 
 def meaning(model: type[BaseModel], name: str) -> str:
@@ -310,12 +325,14 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if default is None or default == {}:
+    if default in (None, {}, [], ""):
         return ""
     if isinstance(default, timedelta):
         return code(config.write_span(default))
     if isinstance(default, BaseModel):
         return code("{" + ", ".join(f"{key}: {value:g}" for key, value in default.model_dump().items()) + "}")
+    if isinstance(default, list):
+        return code(f"[{', '.join(default)}]")
     return code(default)
 
 
@@ -347,6 +364,8 @@ def value_words(annotation: Any, field: FieldInfo | None = None) -> str:
         if any(_is_rule(one) for one in kinds):
             return "[rule](#rules)"
         return " or ".join(dict.fromkeys(value_words(one) for one in kinds))
+    if origin is list and field is not None and Statuses.__metadata__[0] in field.metadata:
+        return "list of statuses"
     if origin is list:
         return (
             "text, or a list of texts"
@@ -559,10 +578,16 @@ def _destination_lines(spec: DestinationSpec) -> Iterator[str]:
         yield from (f"{number}. {step}" for number, step in enumerate(secret.steps, 1))
         yield ""
     yield from ("## Modes", "")
-    yield from table(("mode", "meaning"), ((code(mode.value), said) for mode, said in MODE_HELP.items()))
-    yield from ("## Removed rows", "")
+    objects = [target for sync_type in spec.sync_types for target in sync_type.objects]
+    modes = frozenset[Mode]().union(*(one.modes for one in objects))
     yield from table(
-        ("removed", "what happens to the record"), ((code(rule), said) for rule, said in REMOVED_HELP.items())
+        ("mode", "meaning"), ((code(mode.value), said) for mode, said in MODE_HELP.items() if mode in modes)
+    )
+    yield from ("## Removed rows", "")
+    rules_here = frozenset[str]().union(*(one.removed_rules for one in objects))
+    yield from table(
+        ("removed", "what happens to the record"),
+        ((code(rule), said) for rule, said in REMOVED_HELP.items() if rule in rules_here),
     )
     for sync_type in spec.sync_types:
         yield from _sync_type(sync_type)
@@ -570,7 +595,8 @@ def _destination_lines(spec: DestinationSpec) -> Iterator[str]:
 
 def _sync_type(sync_type: SyncTypeSpec) -> Iterator[str]:
     yield from (f"## {sync_type.title}: `type: {sync_type.name}`", "")
-    yield from (f"{sync_type.help} It needs `{sync_type.secret}`.", "")
+    needs = f" It needs `{sync_type.secret}`." if sync_type.secret else ""
+    yield from (f"{sync_type.help}{needs}", "")
     for target in sync_type.objects:
         yield from _object(target, alone=len(sync_type.objects) == 1)
 
@@ -598,11 +624,14 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
         yield from table(("match on", "modes", "meaning"), matchings)
     yield from table(
         ("field", "type", "meaning", "notes"),
-        ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields),
+        ((code(one.name), one.type.value, one.help, _notes(one, target)) for one in target.fields + _others(target)),
     )
-    yield from table(
-        ("setting", "meaning", "required"), ((code(one.name), one.help, _needed(one)) for one in target.settings)
-    )
+    if target.settings is not None:
+        yield from (f"Under `settings`. {_doc(target.settings.model)}", "")
+        yield from keys(target.settings.model)
+        if not target.once:
+            yield f"Every row is sent again when one of these changes: {_words(sorted(target.settings.shaping))}."
+            yield ""
     for rule in target.requirements:
         known = [one.field for one in target.matchings if rule.holds_for(one.field, next(iter(rule.modes)))]
         modes = "" if rule.modes >= target.modes else f" in mode {_words(m for m in Mode if m in rule.modes)}"
@@ -614,9 +643,8 @@ def _object(target: ObjectSpec, *, alone: bool) -> Iterator[str]:
         yield ""
 
 
-def _needed(setting: Setting) -> str:
-    modes = _words(mode for mode in Mode if mode in setting.required_for)
-    return f"For {modes} matched on {_words(sorted(setting.matches))}." if modes else ""
+def _others(target: ObjectSpec) -> tuple[Field, ...]:
+    return (target.others,) if target.others is not None else ()
 
 
 def _notes(field: Field, target: ObjectSpec) -> str:
@@ -629,6 +657,8 @@ def _notes(field: Field, target: ObjectSpec) -> str:
         said.append(f"Required for {_words(mode.value for mode in Mode if mode in field.required_for)}.")
     if field.refers_to:
         said.append(f"An id of {field.refers_to}s.")
+    if field.sends_null:
+        said.append("A null is sent; `null: skip` leaves it out.")
     if field.create_only:
         said.append("Sent when the record is created, never when it is updated.")
     if field.between:

@@ -136,6 +136,9 @@ def _say_sample(sample: Sample) -> None:
 def _say_request(one: ExactRequest) -> None:
     note = f"  ({clean(one.note)})" if one.note else ""
     say(f"\n{one.request.method} {clean(one.request.url)}   for {_keys(one)}{note}")
+    for name, value in one.request.headers.items():
+        if name != "Accept" and value != "application/json":
+            say(painted(f"> {clean(name)}: {clean(value)}", "dim"))
     if one.request.body is not None:
         say(pretty(one.request.body))
 

@@ -89,10 +89,18 @@ class Task(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly."""
+    """Send this request and let `judge` read the answer. `creates` marks one that must not be repeated blindly.
+
+    `note` is for whoever reads the plan: what the answer may change.
+    """
 
     request: Request
     creates: bool = False
+    note: str = ""
+
+
+CREATED_INSTEAD = "where the record does not exist yet, it is created instead"
+UPDATED_INSTEAD = "where the record exists, this updates it"
 
 
 class NeedParents(NamedTuple):
@@ -292,7 +300,9 @@ class DestinationKind(Protocol):
         ...
 
 
-DESTINATION_KINDS: Mapping[str, str] = MappingProxyType({"vitally": "headrace.destinations.vitally"})
+DESTINATION_KINDS: Mapping[str, str] = MappingProxyType(
+    {"vitally": "headrace.destinations.vitally", "http": "headrace.destinations.http"}
+)
 """Every kind of destination and where it lives."""
 
 

@@ -179,8 +179,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "field_twice": Code(
             "configuration",
-            "A field is mapped although the sync matches on it, so it is sent already.",
-            "`externalId` under `fields` of a sync that matches on `externalId`.",
+            "A field is mapped although it is sent by itself already.",
+            "`externalId` under `fields` of a sync that matches on `externalId`; the field that holds the message id.",
             "Take it out of `fields`.",
         ),
         "mode_not_allowed": Code(
@@ -215,8 +215,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "setting_invalid": Code(
             "configuration",
-            "A setting of a source or of the environment makes no sense.",
-            "A memory limit or a time that can't be read, an address that is no Postgres address.",
+            "A setting of a source, of a destination or of the environment makes no sense.",
+            "A memory limit or a time that can't be read, an address that is no Postgres address, a secret with a line "
+            "break that is to be a header.",
             "The message says what to write.",
         ),
         "not_found": Code(
@@ -284,8 +285,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "destination_misconfigured": Code(
             "destination",
             "What answered is not the API that was expected: a redirect, or a list without records.",
-            "A wrong region, subdomain or override of a host.",
-            "Check `region`, `subdomain` and the `..._url` settings.",
+            "A wrong address, region, subdomain or override of a host.",
+            "Check `region`, `subdomain` and the `..._url` settings; for HTTP also `path`.",
         ),
         "destination_unavailable": Code(
             "destination",

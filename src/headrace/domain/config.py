@@ -231,14 +231,13 @@ class SyncConfig(_Strict):
     object: str | None = None
     mode: str | None = None
     match: MatchConfig | None = None
-    settings: dict[str, str] = Field(
-        default_factory=dict, description="What the object needs to know beside its fields, the same for all rows."
-    )
     fields: dict[str, Rule] = Field(default_factory=dict)
     traits: Section | None = None
     event: Rule | None = None
     timestamp: Rule | None = None
     properties: Section | None = None
+    parameters: Section | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
     parents: Literal["exact", "add"] = Field(default="exact", description="Send the mapped parents, or add them.")
     removed: Literal["ignore", "clear", "delete"] = "ignore"
     guard: Guard = Guard()
@@ -253,6 +252,7 @@ class SyncConfig(_Strict):
             "timestamp": self.timestamp,
             "traits": _as_rule(self.traits),
             "properties": _as_rule(self.properties),
+            "parameters": _as_rule(self.parameters),
         }
         return self.fields | {name: rule for name, rule in sections.items() if rule is not None}
 
@@ -263,7 +263,7 @@ def _as_rule(section: dict[str, Rule] | Rule | None) -> Rule | None:
     return section
 
 
-SECTIONS = ("event", "timestamp", "traits", "properties")
+SECTIONS = ("event", "timestamp", "traits", "properties", "parameters")
 """The sections of a sync that hold rules, beside `fields`."""
 
 

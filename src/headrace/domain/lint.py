@@ -6,10 +6,12 @@ the sync. It asks nobody and changes nothing.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, read_datetime
@@ -17,16 +19,8 @@ from headrace.domain.columns import Columns, ColumnType, column_named
 from headrace.domain.config import SECTIONS, Cron, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
 from headrace.domain.fitting import converts, fits, may_be, offer
+from headrace.domain.shapes import near, shape_findings
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the known names nearest to `name`, or lists them all where they are few."""
-    choices = list(known)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
-    if close:
-        return f" Did you mean {' or '.join(close)}?"
-    return f" There are: {', '.join(sorted(choices))}." if 0 < len(choices) <= 20 else ""
 
 
 def lint_model(name: str, model: ModelConfig, columns: Columns) -> Iterator[Finding]:
@@ -56,7 +50,7 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
         return
     yield from _lint_choices(path, sync, target)
     yield from _lint_sections(path, sync, sync_type, target)
-    yield from _lint_settings(path, sync, target)
+    yield from _lint_settings(path, sync, sync_type, target)
     yield from _lint_fields(path, sync, target, columns)
     yield from _lint_required(path, sync, target)
 
@@ -104,18 +98,21 @@ def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec, target:
             yield Finding("unknown_key", message, f"{path}.{section}")
 
 
-def _lint_settings(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
-    """Settings that the object does not have, and those that it needs."""
-    known = {one.name: one for one in target.settings}
-    for name in sync.settings:
-        if name not in known:
-            hint = near(name, known) or f" {target.title} need none."
-            yield Finding("unknown_key", f'There is no setting "{name}".{hint}', f"{path}.settings.{name}")
-    for one in known.values():
-        is_needed = sync.mode in one.required_for and sync.match is not None and sync.match.field in one.matches
-        if is_needed and not sync.settings.get(one.name, "").strip():
-            message = f'Required setting: "{one.name}". {one.help}'
-            yield Finding("field_required", message, f"{path}.settings.{one.name}")
+def _lint_settings(path: str, sync: SyncConfig, sync_type: SyncTypeSpec, target: ObjectSpec) -> Iterator[Finding]:
+    """The settings of the object, by their declared shape and then against the rest of the sync."""
+    here = f"{path}.settings"
+    if target.settings is None:
+        if sync.settings:
+            yield Finding("unknown_key", f"Sync type {sync_type.name} has no settings. Take them out.", here)
+        return
+    model = target.settings.model
+    try:
+        settings = model.model_validate(sync.settings)
+    except ValidationError as error:
+        yield from shape_findings(error, sync.settings, here, sorted(model.model_fields))
+        return
+    for found in target.settings.check(settings, sync):
+        yield replace(found, path=f"{path}.{found.path}")
 
 
 def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Columns | None) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ import orjson
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, check_field, id_text, read_document
 from headrace.domain.columns import Column, Columns, ColumnType
-from headrace.domain.config import SyncConfig
+from headrace.domain.config import SECTIONS, SyncConfig
 from headrace.domain.errors import Bug
 from headrace.domain.outcome import RowFault
 from headrace.domain.spec import Field, FieldType, ObjectSpec, Requirement
@@ -185,7 +185,7 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         columns=tuple(compiler.read),
         parent_columns=frozenset(parents),
         parent_kinds=kinds,
-        fingerprint=fingerprint(sync),
+        fingerprint=fingerprint(sync, spec.settings.shaping if spec.settings else ()),
         match=match,
         _fields=tuple(fields),
         _match_field=matched,
@@ -194,14 +194,19 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
     )
 
 
-def fingerprint(sync: SyncConfig) -> str:
-    """Sixteen hex digits that change when what is sent for the same row could change."""
+def fingerprint(sync: SyncConfig, shaping: Collection[str] = ()) -> str:
+    """Sixteen hex digits that change when what is sent for the same row could change.
+
+    `shaping` are the settings of the sync that do.
+    """
     relevant = sync.model_dump(
         mode="json",
         by_alias=True,
         exclude_unset=True,
-        include={"type", "object", "match", "settings", "fields", "traits", "event", "timestamp", "properties"},
+        include={"type", "object", "match", "fields", *SECTIONS},
     )
+    if settings := {name: value for name, value in sync.settings.items() if name in shaping}:
+        relevant["settings"] = settings
     return hashlib.sha256(_canonical(relevant)).hexdigest()[:16]
 
 

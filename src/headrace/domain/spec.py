@@ -7,12 +7,16 @@ none of them knows a vendor by name.
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from headrace.domain.config import SyncConfig
+    from headrace.domain.errors import Finding
 
 
 class Mode(StrEnum):
@@ -74,6 +78,8 @@ class Field:
     """What columns for it are often called elsewhere; suggestions know them."""
     section: bool = False
     """Whether the configuration writes it as a section of its own beside `fields`, under the field's name."""
+    sends_null: bool = False
+    """Whether a null is sent unless the rule says otherwise; else it is left out."""
     by: frozenset[str] = frozenset({"external_id", "vitally_id"})
     """For references: whose ids the destination takes."""
     between: tuple[int, int] | None = None
@@ -112,16 +118,14 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """A word that a sync of the object needs beside its fields, the same for all rows: an id, a name.
+class SettingsSpec:
+    """What a person says of an object beside its fields: the section `settings` of a sync."""
 
-    Required where one of `matches` and one of `required_for` is used.
-    """
-
-    name: str
-    help: str
-    required_for: frozenset[Mode] = frozenset()
-    matches: frozenset[str] = frozenset()
+    model: builtins.type[BaseModel]
+    check: Callable[[Any, SyncConfig], Iterator[Finding]]
+    """What the model alone can't see: these settings, checked, against the rest of the sync. Paths are within it."""
+    shaping: frozenset[str]
+    """Those that shape what is sent: when one of them changes, every row is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,6 @@ class ObjectSpec:
     matchings: tuple[Matching, ...]
     requirements: tuple[Requirement, ...] = ()
     removed_rules: frozenset[RemovedRule] = frozenset({"ignore"})
-    settings: tuple[Setting, ...] = ()
     archives: bool = False
     """Whether `removed: delete` only hides the record."""
     listed: bool = True
@@ -149,9 +152,16 @@ class ObjectSpec:
     """Where it stands in the order parents before children."""
     once: bool = False
     """Whether each primary key is sent once for the life of the sync, whatever becomes of its row."""
+    others: Field | None = None
+    """What a field of any other name is; None: there are no other fields."""
+    settings: SettingsSpec | None = None
 
     def field(self, name: str) -> Field | None:
-        return next((one for one in self.fields if one.name == name), None)
+        """The field of that name: the declared one, else what `others` makes of it."""
+        declared = next((one for one in self.fields if one.name == name), None)
+        if declared is None and self.others is not None:
+            return replace(self.others, name=name)
+        return declared
 
     def matching(self, name: str) -> Matching | None:
         return next((one for one in self.matchings if one.field == name), None)
@@ -171,8 +181,8 @@ class SyncTypeSpec:
     name: str
     title: str
     help: str
-    secret: str
-    """The secret setting that it needs."""
+    secret: str | None
+    """The secret setting that it needs; None: all that are written."""
     objects: tuple[ObjectSpec, ...]
 
     def object(self, name: str | None) -> ObjectSpec | None:
@@ -184,11 +194,15 @@ class SyncTypeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret setting: where a person finds it, in steps."""
+    """A secret setting: where a person finds it, in steps.
+
+    `many`: the setting maps names of the person's own to a secret each; one of them is known as `setting.name`.
+    """
 
     name: str
     title: str
     steps: tuple[str, ...] = field(default_factory=tuple)
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +218,26 @@ class DestinationSpec:
 
     def sync_type(self, name: str) -> SyncTypeSpec | None:
         return next((one for one in self.sync_types if one.name == name), None)
+
+    def secret_references(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Name of each secret that there may be -> the reference to it as it is written, None where none is."""
+        found: dict[str, Any] = {}
+        for secret in self.secrets:
+            written = settings.get(secret.name)
+            if not secret.many:
+                found[secret.name] = written
+            elif isinstance(written, Mapping):
+                found |= {f"{secret.name}.{name}": reference for name, reference in written.items()}
+        return found
+
+    def needed_secrets(self, settings: Mapping[str, Any], sync_type: str) -> frozenset[str]:
+        """The names of the secrets that a sync of that type can't do without."""
+        found = self.sync_type(sync_type)
+        if found is None:
+            return frozenset()
+        if found.secret is not None:
+            return frozenset({found.secret})
+        return frozenset(name for name, written in self.secret_references(settings).items() if written is not None)
 
     @property
     def remembered(self) -> frozenset[str]:

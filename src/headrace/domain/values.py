@@ -86,9 +86,9 @@ class RuleCompiler:
                 return []
 
     def top(self, rule: r.Rule, spec: Field) -> Compute:
-        """A rule that is a field of the object: nulls are left out unless it says otherwise."""
+        """A rule that is a field of the object: nulls are left out unless it, or else the field, says otherwise."""
         compute = self._value(rule, spec.type)
-        if (rule.null or "skip") == "skip":
+        if (rule.null or ("send" if spec.sends_null else "skip")) == "skip":
             return lambda row: SKIP if (value := compute(row)) is None else value
         return compute
 

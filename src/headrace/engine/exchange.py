@@ -217,7 +217,7 @@ class Exchange:
         if self.health.answered:
             return f"{host} answers nothing usable: {why}. Nothing is lost: run again when it is back."
         return (
-            f"{host} can't be reached: {why}. Check the destination's region, subdomain and rest_url, and that this "
+            f"{host} can't be reached: {why}. Check the address in the destination's settings, and that this "
             "machine may reach it. Nothing is lost: run again then."
         )
 

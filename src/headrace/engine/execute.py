@@ -69,7 +69,8 @@ class Executor:
         delivery = self._delivery
         asks = delivery.mode is not Mode.UPDATE or delivery.match_field == "email"
         try:
-            if asks and delivery.match_field != "id" and plan.counts.added >= LISTING_PAYS_FROM:
+            # What is matched by nothing is not looked for: the primary key alone tells its records apart.
+            if asks and delivery.match_field not in ("", "id") and plan.counts.added >= LISTING_PAYS_FROM:
                 wanted = plan.match_values(Change.ADDED)
                 if len(wanted) >= LISTING_PAYS_FROM:
                     self._existing = await self._lookups.list_existing(delivery.kind, wanted, delivery.match_field)
@@ -106,10 +107,18 @@ class Executor:
             record = self._delivery.mapping.record(row.values) if row.values is not None else None
         except RowRefused as refused:
             return End(RowOutcome.INVALID, refused.as_fault())
-        operations = operations_for(row, record.match if record else None, self._delivery.mode, self._delivery.removed)
+        match = (record.match or row.key) if record is not None else None
+        operations = operations_for(row, match, self._delivery.mode, self._delivery.removed)
         end = End(RowOutcome.DELIVERED)
         for operation in operations:
-            end = await self._perform(operation, self._record_for(operation, row, record), row.key)
+            task = Task(
+                operation,
+                self._record_for(operation, row, record),
+                row.key,
+                generation=row.generation,
+                row_hash=row.row_hash,
+            )
+            end = await self._perform(task)
             if end.outcome is not RowOutcome.DELIVERED and operation is not operations[-1]:
                 if end.outcome is RowOutcome.SKIPPED:
                     continue  # the old record is not there to be cleared
@@ -121,8 +130,8 @@ class Executor:
             return self._delivery.mapping.last_record(row.old, operation.match) if row.old is not None else None
         return record
 
-    async def _perform(self, operation: Operation, record: Record | None, key: str) -> End:
-        task = Task(operation, record, key)
+    async def _perform(self, task: Task) -> End:
+        operation, key = task.operation, task.key
         known = self._first_known(operation)
         call: int | None = None
         unknowns = 0

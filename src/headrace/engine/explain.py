@@ -146,7 +146,8 @@ def requests_for(
         record = mapping.record(row.values) if row.values is not None else None
     except RowRefused:
         return
-    for operation in operations_for(row, record.match if record else None, job.mode, job.sync.removed):
+    match = (record.match or row.key) if record is not None else None
+    for operation in operations_for(row, match, job.mode, job.sync.removed):
         told: Record | None = record
         if operation.kind in ("clear", "delete"):
             told = mapping.last_record(row.old, operation.match) if row.old is not None else None
@@ -155,7 +156,8 @@ def requests_for(
             kind = job.target.name
             named = [operation.match] if kind in destination.spec.named_by_own_id else []
             known = Known(record_id=identities.known(kind, named).get(operation.match))
-        yield from _steps(Task(operation, told, row.key), known, destination, identities)
+        task = Task(operation, told, row.key, generation=row.generation, row_hash=row.row_hash)
+        yield from _steps(task, known, destination, identities)
 
 
 def _steps(task: Task, known: Known, destination: RecordDestination, identities: Identities) -> Iterator[ExactRequest]:
@@ -176,12 +178,9 @@ def _steps(task: Task, known: Known, destination: RecordDestination, identities:
                             look_up = destination.look_up(reference.kind, external_id)
                             yield ExactRequest((task.key,), look_up, "looked up once, then remembered")
                 known = known.but(parents=parents)
-            case Send(request=request, creates=creates):
+            case Send(request=request, note=note):
                 if request.purpose != "look_up":
-                    note = "where the record does not exist yet, it is created instead"
-                    if creates:
-                        note = "where the record exists, this updates it"
-                    yield ExactRequest((task.key,), request, note if task.operation.kind == "upsert" else "")
+                    yield ExactRequest((task.key,), request, note)
                     return
                 yield ExactRequest(
                     (task.key,), request, "what follows depends on the answer; shown as if it were the usual"

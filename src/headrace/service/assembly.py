@@ -16,7 +16,7 @@ from headrace.domain.config import (
     sync_id,
 )
 from headrace.domain.errors import ConfigurationError, Finding, UserError
-from headrace.domain.lint import near
+from headrace.domain.shapes import near
 from headrace.domain.spec import ObjectSpec
 from headrace.engine.job import Job, Paths, RunOptions
 from headrace.service.catalog import CatalogService
@@ -50,16 +50,13 @@ class Assembly:
         """The destination, with the tokens that are set; with a sync, the one it needs must be."""
         config: DestinationConfig = self._catalog.get("destination", name)
         kind = destination_kind(config.type)
-        needed = None
-        if sync is not None and (sync_type := kind.SPEC.sync_type(sync.type)) is not None:
-            needed = sync_type.secret
+        needed = kind.SPEC.needed_secrets(config.settings, sync.type) if sync is not None else frozenset()
         secrets: dict[str, str] = {}
-        for secret in kind.SPEC.secrets:
-            reference = _reference(config.settings.get(secret.name))
+        for secret, written in kind.SPEC.secret_references(config.settings).items():
             try:
-                secrets[secret.name] = self._secrets.resolve(reference, f"{name}.{secret.name}")
+                secrets[secret] = self._secrets.resolve(_reference(written), f"{name}.{secret}")
             except UserError:
-                if secret.name == needed:
+                if secret in needed:
                     raise
         origin = Origin(self._catalog.workspace_name(), sync_id(sync_name, sync) if sync else "")
         return kind.open_destination(config.settings, secrets, sync, origin)
@@ -136,14 +133,13 @@ def opened_source(
 def secret_faults(config: DestinationConfig, name: str, secrets: Secrets) -> dict[str, str]:
     """Secret setting -> why it can't be had, of those that the destination refers to."""
     faults: dict[str, str] = {}
-    for secret in destination_kind(config.type).SPEC.secrets:
-        reference = _reference(config.settings.get(secret.name))
-        if reference is None:
+    for secret, written in destination_kind(config.type).SPEC.secret_references(config.settings).items():
+        if written is None:
             continue
         try:
-            secrets.resolve(reference, f"{name}.{secret.name}")
+            secrets.resolve(_reference(written), f"{name}.{secret}")
         except UserError as error:
-            faults[secret.name] = error.message
+            faults[secret] = error.message
     return faults
 
 

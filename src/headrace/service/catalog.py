@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from headrace.destinations import destination_kind
 from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, WorkspaceConfig, is_name, sync_id
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
-from headrace.domain.lint import lint_model, lint_sync, near
-from headrace.service.documents import SECTION, completed, dump, parse
+from headrace.domain.lint import lint_model, lint_sync
+from headrace.domain.shapes import near
+from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
 from headrace.sources import Query, Source
 from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
 
@@ -211,7 +212,9 @@ class CatalogService:
                 spec = destination_kind(destination.type).SPEC
                 checked.findings += lint_sync(name, one, spec, columns.get(one.model))
                 sync_type = spec.sync_type(one.type)
-                if sync_type is not None and not destination.settings.get(sync_type.secret):
+                if sync_type is None or sync_type.secret is None:
+                    continue
+                if not destination.settings.get(sync_type.secret):
                     title = next(secret.title for secret in spec.secrets if secret.name == sync_type.secret)
                     message = (
                         f'Destination "{one.destination}" has no {title} ({sync_type.secret}), and a sync of type '
@@ -315,7 +318,7 @@ class CatalogService:
         for kind in KINDS:
             section: dict[str, Any] = {}
             for name, stored in self.documents(kind).items():
-                document = _relative(stored, folder)
+                document = _relative(kind, stored, folder)
                 if kind == "model" and folder is not None and _can_stand_in(texts, document):
                     texts[document["sql_file"]] = document.pop("sql")
                 elif kind == "model":
@@ -338,7 +341,7 @@ def _secrets_needed(name: str, config: DestinationConfig, everything: Mapping[tu
     """The secret settings of a destination that some sync can't do without."""
     spec = destination_kind(config.type).SPEC
     syncs = [one for one in everything.values() if isinstance(one, SyncConfig) and one.destination == name]
-    return {found.secret for one in syncs if (found := spec.sync_type(one.type)) is not None}
+    return {secret for one in syncs for secret in spec.needed_secrets(config.settings, one.type)}
 
 
 def lint_sql(name: str, sql: str) -> list[Finding]:
@@ -359,17 +362,14 @@ def lint_sql(name: str, sql: str) -> list[Finding]:
     return []
 
 
-def _relative(document: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+def _relative(kind: Kind, document: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     def shorten(path: str) -> str:
         inside = folder is not None and os.path.isabs(path) and Path(path).is_relative_to(folder)
         return str(Path(path).relative_to(folder)) if inside and folder is not None else path
 
-    found = dict(document)
+    found = with_secret_files(kind, document, shorten)
     if isinstance(found.get("path"), str):
         found["path"] = shorten(found["path"])
-    for key, value in found.items():
-        if isinstance(value, dict) and set(value) == {"file"}:
-            found[key] = {"file": shorten(value["file"])}
     if isinstance(found.get("primary_key"), list) and len(found["primary_key"]) == 1:
         found["primary_key"] = found["primary_key"][0]
     return found

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.domain.config import DestinationConfig, ModelConfig, SourceConfig, SyncConfig
 from headrace.domain.errors import Finding
-from headrace.domain.lint import near
-from headrace.domain.rules import KINDS
+from headrace.domain.shapes import near, shape_findings
 
 _SOURCE: TypeAdapter[Any] = TypeAdapter(SourceConfig)
 SECTION = {"source": "sources", "model": "models", "destination": "destinations", "sync": "syncs"}
-SOURCE_TYPES = ("duckdb", "sqlite", "csv", "parquet", "postgres")
 
 
 def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Finding]]:
@@ -26,9 +23,7 @@ def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dic
     findings: list[Finding] = []
     if kind == "source" and isinstance(whole.get("path"), str):
         whole["path"] = _absolute(whole["path"], folder)
-    for key, value in list(whole.items()):
-        if isinstance(value, dict) and set(value) == {"file"} and isinstance(value["file"], str):
-            whole[key] = {"file": _absolute(value["file"], folder)}
+    whole = with_secret_files(kind, whole, lambda path: _absolute(path, folder))
     if kind == "model" and "sql" in whole and "sql_file" in whole:
         findings.append(Finding("unknown_value", "A model has sql or sql_file, not both.", "sql_file"))
     elif kind == "model" and isinstance(whole.get("sql_file"), str):
@@ -39,6 +34,25 @@ def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dic
             message = f'The SQL file "{whole["sql_file"]}" can\'t be read: {why}.'
             findings.append(Finding("file_unreadable", message, "sql_file"))
     return whole, findings
+
+
+def with_secret_files(kind: str, document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The document of a source or destination with the path of each file that holds a secret changed."""
+    whole = dict(document)
+    if kind not in ("source", "destination"):
+        return whole
+    many: set[str] = set()
+    if kind == "destination" and whole.get("type") in DESTINATION_KINDS:
+        many = {one.name for one in destination_kind(whole["type"]).SPEC.secrets if one.many}
+
+    def changed(reference: Any) -> Any:
+        is_file = isinstance(reference, dict) and set(reference) == {"file"} and isinstance(reference["file"], str)
+        return {"file": change(reference["file"])} if is_file else reference
+
+    for key, value in document.items():
+        inside = key in many and isinstance(value, dict)
+        whole[key] = {name: changed(one) for name, one in value.items()} if inside else changed(value)
+    return whole
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -59,7 +73,7 @@ def parse(kind: str, name: str, document: Mapping[str, Any]) -> tuple[Any, list[
             case _:
                 return _destination(document, path)
     except ValidationError as error:
-        return None, list(_findings(error, document, path))
+        return None, list(shape_findings(error, document, path))
 
 
 def _destination(document: Mapping[str, Any], path: str) -> tuple[DestinationConfig | None, list[Finding]]:
@@ -73,64 +87,8 @@ def _destination(document: Mapping[str, Any], path: str) -> tuple[DestinationCon
         destination_kind(str(type_)).SPEC.settings.model_validate(settings)
     except ValidationError as error:
         model = destination_kind(str(type_)).SPEC.settings
-        return None, list(_findings(error, settings, path, sorted(model.model_fields)))
+        return None, list(shape_findings(error, settings, path, sorted(model.model_fields)))
     return DestinationConfig(type=str(type_), settings=settings), []
-
-
-def _findings(
-    error: ValidationError, document: Mapping[str, Any], path: str, keys: Sequence[str] = ()
-) -> Iterator[Finding]:
-    for detail in error.errors(include_url=False):
-        where = _walk(detail["loc"], document)
-        yield Finding(*_words(detail, where, keys), ".".join((path, *where)))
-
-
-def _words(detail: ErrorDetails, where: Sequence[str], keys: Sequence[str]) -> tuple[str, str]:
-    """(code, message) of one of pydantic's faults."""
-    name = where[-1] if where else "this"
-    said = detail["msg"].removeprefix("Value error, ")
-    match detail["type"]:
-        case "extra_forbidden":
-            return "unknown_key", f'There is no key "{name}" here.{near(name, keys or _KEYS)}'
-        case "missing":
-            return "key_missing", f'"{name}" is required.'
-        case "union_tag_not_found" | "union_tag_invalid":
-            return "unknown_value", f"A source needs a type: {', '.join(SOURCE_TYPES)}."
-        case "literal_error":
-            expected = str(detail.get("ctx", {}).get("expected", "")).replace("'", "")
-            return "unknown_value", f'"{detail["input"]}" is no value of "{name}": it is one of {expected}.'
-        case "value_error" | "not_a_rule" | "not_a_schedule":
-            spoken = said if said[0].isupper() else f'"{name}" {said}'
-            return ("wrong_type" if detail["type"] != "value_error" else "unknown_value"), f"{spoken}."
-        case _:
-            return "wrong_type", f'"{name}": {said[0].lower()}{said[1:]}.'
-
-
-_KEYS = sorted(
-    {alias for model in (SyncConfig, ModelConfig) for alias in model.model_fields}
-    | {"path", "type", "statement_timeout", "url", "host", "port", "database", "user", "password", "sslmode"}
-    | {"as", "null", "empty_string", "by", "timezone", *KINDS}
-)
-
-
-def _walk(loc: Sequence[str | int], document: Any) -> list[str]:
-    """Pydantic's location without the tags of its unions, which stand in no file."""
-    found: list[str] = []
-    node = document
-    for number, step in enumerate(loc):
-        last = number == len(loc) - 1
-        inside = isinstance(node, Mapping) and step in node
-        if isinstance(node, list) and isinstance(step, int) and step < len(node):
-            inside = True
-        follows = loc[number + 1] if not last else None
-        if step in _TAGS and not last and (not inside or follows == step):
-            continue
-        found.append(str(step))
-        node = node[step] if inside else None
-    return found
-
-
-_TAGS = frozenset({*KINDS, *SOURCE_TYPES, "every", "cron", "rule", "rules"})
 
 
 def dump(config: BaseModel | DestinationConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headrace.domain.errors import Finding, NotFound, Place, UserError
-from headrace.domain.lint import near
+from headrace.domain.shapes import near
 
 SECTIONS = {"sources": "source", "models": "model", "destinations": "destination", "syncs": "sync"}
 LARGEST_FILE = 1 << 20

@@ -6,6 +6,7 @@ import base64
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from headrace.destinations import destination_kind
 from headrace.domain.config import DestinationConfig, SecretRef, SyncConfig
@@ -101,29 +102,54 @@ class CurlWriter:
         return f"# The body was longer; the record keeps its first {CUT_AT:,} bytes.\n{command}" if cut else command
 
     def _credential(self, logged: LoggedCall, header: str) -> str:
-        """The option that sends the credential, with the token in a variable, the way that the token is written."""
-        variable, token, sent = self._token(logged, header)
-        if token and sent == "Basic " + base64.b64encode(f"{token}:".encode()).decode():
-            return f'-u "${variable}:"'
-        scheme = "Basic " if token and sent == f"Basic {token}" else ""
-        return f'-H "{header}: {scheme}${variable}"'
-
-    def _token(self, logged: LoggedCall, header: str) -> tuple[str, str | None, str | None]:
-        """(variable, token, header as it was sent); None for what can't be had any more."""
+        """The option that sends the credential, with the secret in a variable, the way that the secret is written."""
         api = logged.call.api
         variable = f"{api}_token".upper()
         try:
             sync: SyncConfig = self.catalog.get("sync", logged.sync)
             config: DestinationConfig = self.catalog.get("destination", sync.destination)
             variable = f"{config.type}_{variable}".upper()
-            secret = next(
-                one for one in destination_kind(config.type).SPEC.secrets if one.name.startswith(f"{api.lower()}_")
-            )
-            raw = config.settings.get(secret.name)
-            reference = raw if raw is None or isinstance(raw, SecretRef) else SecretRef.model_validate(raw)
-            variable = reference.env if reference is not None and reference.env else variable
-            token = self.secrets.resolve(reference, f"{sync.destination}.{secret.name}")
-            destination = self.assembly.destination(sync.destination, logged.sync, sync)
-            return variable, token, destination.authorize(api).get(header)
-        except (UserError, StopIteration):
-            return variable, None, None
+            references = destination_kind(config.type).SPEC.secret_references(config.settings)
+            sent = self.assembly.destination(sync.destination, logged.sync, sync).authorize(api).get(header, "")
+        except UserError:
+            return f'-H "{header}: ${variable}"'  # what is configured is another thing now
+        # Several secrets may have one value: the one that is named after the API, or after the header, is meant.
+        for name in sorted(
+            references, key=lambda one: not one.startswith(f"{api.lower()}_") and not one.endswith(header)
+        ):
+            named, token = self._secret(name, references[name], sync.destination)
+            if token is not None and (option := _option(header, sent, token, named or variable)) is not None:
+                return option
+        own = next((name for name in references if name.startswith(f"{api.lower()}_")), None)
+        named = self._secret(own, references[own], sync.destination)[0] if own else None
+        return f'-H "{header}: ${named or variable}"'
+
+    def _secret(self, name: str, written: Any, destination: str) -> tuple[str | None, str | None]:
+        """(the environment's variable that holds it, the secret itself); None for what there is not."""
+        reference = written if written is None or isinstance(written, SecretRef) else SecretRef.model_validate(written)
+        try:
+            token = self.secrets.resolve(reference, f"{destination}.{name}")
+        except UserError:
+            token = None
+        return reference.env if reference is not None else None, token
+
+
+def _option(header: str, sent: str, token: str, variable: str) -> str | None:
+    """How curl sends this secret as that header; None where the header was not made from it."""
+    for scheme in ("", "Basic ", "Bearer "):
+        if sent == scheme + token:
+            return f'-H "{header}: {scheme}${variable}"'
+    pair = _pair_in(sent)
+    if pair == f"{token}:":
+        return f'-u "${variable}:"'
+    if pair is not None and pair.endswith(f":{token}"):
+        return f'-u {shlex.quote(pair.removesuffix(token))}"${variable}"'
+    return None
+
+
+def _pair_in(sent: str) -> str | None:
+    """`user:password` of a header of Basic authentication."""
+    try:
+        return base64.b64decode(sent.removeprefix("Basic "), validate=True).decode()
+    except ValueError:
+        return None

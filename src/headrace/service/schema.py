@@ -37,7 +37,9 @@ def configuration_schema() -> Schema:
     found["ModelConfig"]["properties"]["primary_key"]["anyOf"] = _one_or_many(found)
     kinds = {name: destination_kind(name).SPEC for name in DESTINATION_KINDS}
     destinations = {"oneOf": [_destination(spec, found) for spec in kinds.values()]}
-    found["SyncConfig"]["allOf"] = [one for spec in kinds.values() for one in _choices(spec)]
+    types = [one.name for spec in kinds.values() for one in spec.sync_types]
+    choices = [one for spec in kinds.values() for one in _choices(spec, found)]
+    found["SyncConfig"]["allOf"] = [{"properties": {"type": {"enum": types}}}, *choices]
     return {
         "$schema": DIALECT,
         "title": "Headrace configuration",
@@ -90,18 +92,17 @@ def _destination(spec: DestinationSpec, found: Schema) -> Schema:
     return {"$ref": _REF.format(model=spec.settings.__name__)}
 
 
-def _choices(spec: DestinationSpec) -> list[Schema]:
-    """What a sync's type allows: its objects, and for each object its modes, matchings and fields."""
-    types = [one.name for one in spec.sync_types]
-    found: list[Schema] = [{"properties": {"type": {"enum": types}}}] if len(DESTINATION_KINDS) == 1 else []
+def _choices(spec: DestinationSpec, shapes: Schema) -> list[Schema]:
+    """What a sync's type allows: its objects, and for each object its modes, matchings, settings and fields."""
+    found: list[Schema] = []
     for sync_type in spec.sync_types:
         objects = [one.name for one in sync_type.objects]
         found.append({"if": _is(type=sync_type.name), "then": {"properties": {"object": {"enum": objects}}}})
-        found += [_choices_of(sync_type, one) for one in sync_type.objects]
+        found += [_choices_of(sync_type, one, shapes) for one in sync_type.objects]
     return found
 
 
-def _choices_of(sync_type: SyncTypeSpec, one: ObjectSpec) -> Schema:
+def _choices_of(sync_type: SyncTypeSpec, one: ObjectSpec, shapes: Schema) -> Schema:
     rule = {"$ref": _REF.format(model="Rule")}
     fields = {field.name: {"description": field.help, **rule} for field in one.fields}
     properties: Schema = {"fields": {"properties": fields}}
@@ -109,11 +110,8 @@ def _choices_of(sync_type: SyncTypeSpec, one: ObjectSpec) -> Schema:
         properties["mode"] = {"enum": sorted(mode.value for mode in one.modes)}
     if one.matchings:
         properties["match"] = {"properties": {"field": {"enum": [matching.field for matching in one.matchings]}}}
-    if one.settings:
-        properties["settings"] = {
-            "properties": {setting.name: {"description": setting.help} for setting in one.settings},
-            "additionalProperties": False,
-        }
+    if one.settings is not None:
+        properties["settings"] = _shape(one.settings.model, shapes)
     properties["removed"] = {"enum": sorted(one.removed_rules)}
     return {"if": _is(type=sync_type.name, object=one.name), "then": {"properties": properties}}
 

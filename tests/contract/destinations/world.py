@@ -18,7 +18,7 @@ from typing import Any, Self
 import pytest
 
 from headrace.app import App, Settings
-from headrace.destinations import DESTINATION_KINDS, destination_kind
+from headrace.destinations.vitally import SPEC
 from headrace.destinations.vitally.resources import RESOURCES
 from headrace.domain.errors import ConfigurationError
 from headrace.domain.outcome import Counts
@@ -36,9 +36,8 @@ SYNC = "the-sync"
 
 
 def declared_objects() -> list[tuple[str, ObjectSpec]]:
-    """(sync type, object) of every destination that there is."""
-    specs = [destination_kind(name).SPEC for name in DESTINATION_KINDS]
-    return [(kind.name, one) for spec in specs for kind in spec.sync_types for one in kind.objects]
+    """(sync type, object) of all that Vitally declares."""
+    return [(kind.name, one) for kind in SPEC.sync_types for one in kind.objects]
 
 
 REST = {one.name: one for kind, one in declared_objects() if kind == "rest_objects"}
@@ -154,7 +153,7 @@ def every_field(spec: ObjectSpec, number: int = 1) -> tuple[dict[str, Any], dict
 
 
 def settings_of(spec: ObjectSpec) -> dict[str, str]:
-    return {one.name: f"{one.name}-1" for one in spec.settings}
+    return {name: f"{name}-1" for name in (spec.settings.model.model_fields if spec.settings else ())}
 
 
 OLD = {
@@ -257,8 +256,13 @@ class World:
 
         What the object needs as settings it gets, unless `settings` are given.
         """
-        spec = REST[object_name]
-        match = match or ("ref", match_of(spec))
+        settled: dict[str, Any] = {"object": object_name, "mode": mode}
+        if more.get("type", "rest_objects") == "rest_objects":
+            spec = REST[object_name or ""]
+            match = match or ("ref", match_of(spec))
+            settled |= {"mode": mode or mode_of(spec), "settings": settings_of(spec)}
+        if match is not None:
+            settled["match"] = {"column": match[0], "field": match[1]}
         document = {
             "sources": {"shop": {"type": "sqlite", "path": "warehouse.sqlite"}},
             "models": {"things": {"source": "shop", "primary_key": key, "table": "things"}},
@@ -279,10 +283,7 @@ class World:
                     "model": "things",
                     "destination": "vitally",
                     "type": "rest_objects",
-                    "object": object_name,
-                    "mode": mode or mode_of(spec),
-                    "settings": settings_of(spec),
-                    "match": {"column": match[0], "field": match[1]},
+                    **{name: value for name, value in settled.items() if value is not None},
                     "fields": dict(fields),
                     **more,
                 }
@@ -317,7 +318,7 @@ class World:
         catalogue = [(shelf, f"{name}-{number}") for shelf, name in ids if shelf for number in ("1", "2")]
         if spec.name == "project":
             catalogue.append(("projectTemplates", "template-1"))
-        if any(one.name == "custom_object" for one in spec.settings):
+        if "custom_object" in settings_of(spec):
             self.vitally.seed(
                 "customObjects",
                 [{"id": "custom_object-1", "name": "site", "label": "Site", "writeMode": "writable"}],

@@ -60,7 +60,7 @@ def record_of(target: ObjectSpec) -> Record:
 def test_any_answers_lead_to_an_end_and_to_nothing_that_the_mode_forbids(
     target: ObjectSpec, match: str, operation: Any, data: st.DataObject
 ):
-    settings = {one.name: f"{one.name}-1" for one in target.settings}
+    settings = {name: f"{name}-1" for name in (target.settings.model.model_fields if target.settings else ())}
     if "source" in settings and operation != "update" and data.draw(st.booleans(), label="no source"):
         settings["source"] = ""
     kept = target.named_by_own_id and match == "externalId" and data.draw(st.booleans(), label="kept id")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.destinations import Retry, Stop
-from headrace.destinations.vitally.responses import common_verdict, rejected, retry_floor, words
+from headrace.destinations.answers import retry_floor, words
+from headrace.destinations.vitally.responses import common_verdict, rejected
 from headrace.domain.request import NoResponse, Request, Response
 
 REQUEST = Request("PUT", "https://rest.vitally.io/resources/accounts/a", "rest")

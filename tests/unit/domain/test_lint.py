@@ -8,7 +8,8 @@ import pytest
 
 from headrace.domain.columns import Column
 from headrace.domain.config import ModelConfig
-from headrace.domain.lint import lint_model, near
+from headrace.domain.lint import lint_model
+from headrace.domain.shapes import near
 
 from .world import T, coded, columns_of, lint, sync_of
 
@@ -309,9 +310,11 @@ def test_what_a_creation_needs_an_update_does_not():
 def test_a_setting_that_is_missing_or_unknown_is_a_finding_with_its_meaning():
     fields = {"name": {"column": "name"}, "customerId": {"column": "id"}}
 
-    found = lint(further("custom_object_instance", fields, settings={"custom_objct": "x"}), COLUMNS)
+    misspelt = lint(further("custom_object_instance", fields, settings={"custom_objct": "x"}), COLUMNS)
+    missing = lint(further("custom_object_instance", fields), COLUMNS)
 
-    assert [("unknown_key", "settings.custom_objct"), ("field_required", "settings.custom_object")] == coded(found)
-    assert "Did you mean custom_object?" in found[0].message
-    assert "Vitally's id of the custom object" in found[1].message
-    assert [("unknown_key", "settings.x")] == coded(lint(sync_of(settings={"x": "y"}), COLUMNS))
+    assert [("unknown_key", "settings.custom_objct")] == coded(misspelt)
+    assert "Did you mean custom_object?" in misspelt[0].message
+    assert [("field_required", "settings.custom_object")] == coded(missing)
+    assert "Vitally's id of the custom object" in missing[0].message
+    assert [("unknown_key", "settings")] == coded(lint(sync_of(settings={"x": "y"}), COLUMNS))

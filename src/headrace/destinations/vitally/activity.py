@@ -6,7 +6,8 @@ What is declared is what the documents say can be done, and no more. Why somethi
 
 from __future__ import annotations
 
-from headrace.domain.spec import Field, FieldType, Matching, Mode, ObjectSpec, RemovedRule, Requirement, Setting
+from headrace.destinations.vitally.settings import InstanceSettings, SourceSettings, check_instance, check_source
+from headrace.domain.spec import Field, FieldType, Matching, Mode, ObjectSpec, RemovedRule, Requirement, SettingsSpec
 
 _ALL = frozenset(Mode)
 _UPSERT = frozenset({Mode.UPSERT})
@@ -35,13 +36,8 @@ _TRAITS = Field(
     clearable=True,
 )
 _TAGS = Field("tags", FieldType.TEXTS, "Labels. The list replaces the one that is there.", clearable=True)
-_SOURCE = Setting(
-    "source",
-    "The integration that Vitally says the records come from, such as hubspot: it finds them by external id only "
-    "together with it.",
-    required_for=_UPDATE,
-    matches=_BY_EXTERNAL_ID,
-)
+_SOURCE = SettingsSpec(SourceSettings, check_source, frozenset({"source"}))
+_CUSTOM_OBJECT = SettingsSpec(InstanceSettings, check_instance, frozenset({"custom_object"}))
 
 
 def _parents(account: str, modes: frozenset[Mode]) -> tuple[tuple[Field, Field], Requirement]:
@@ -75,7 +71,7 @@ NOTE = ObjectSpec(
     matchings=(Matching("externalId", "Your own id of the note.", _UPSERT_OR_UPDATE), _BY_ID),
     requirements=(_CUSTOMER_NEEDED,),
     removed_rules=_REMOVED,
-    settings=(_SOURCE,),
+    settings=_SOURCE,
     archives=True,
     listed=False,
     named_by_own_id=True,
@@ -103,7 +99,7 @@ TASK = ObjectSpec(
     matchings=(Matching("externalId", "Your own id of the task.", _UPSERT_OR_UPDATE), _BY_ID),
     requirements=(_CUSTOMER_NEEDED,),
     removed_rules=_REMOVED,
-    settings=(_SOURCE,),
+    settings=_SOURCE,
     archives=True,
     listed=False,
     named_by_own_id=True,
@@ -208,14 +204,7 @@ CUSTOM_OBJECT_INSTANCE = ObjectSpec(
     matchings=(Matching("externalId", "Your own id of the instance.", _ALL), _BY_ID),
     requirements=(_ITS_CUSTOMER_NEEDED,),
     removed_rules=_REMOVED,
-    settings=(
-        Setting(
-            "custom_object",
-            "Vitally's id of the custom object.",
-            required_for=_ALL,
-            matches=frozenset({"externalId", "id"}),
-        ),
-    ),
+    settings=_CUSTOM_OBJECT,
     archives=True,
     notes=(
         "Whether Vitally moves an existing instance to another account or organization is documented two ways; the new "

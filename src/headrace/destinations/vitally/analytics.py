@@ -23,10 +23,11 @@ from headrace.destinations import (
     Task,
     TooLarge,
 )
+from headrace.destinations.answers import words
 from headrace.destinations.vitally.connection import Connection
 from headrace.destinations.vitally.declaration import VITALLY
 from headrace.destinations.vitally.probes import probes, read_probe
-from headrace.destinations.vitally.responses import common_verdict, words
+from headrace.destinations.vitally.responses import common_verdict
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record
 from headrace.domain.message_id import message_id

@@ -11,12 +11,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headrace.destinations import Limits, RateLimit
+from headrace.destinations.settings import BaseUrl, Ceiling, RateLimitSetting
 from headrace.domain.config import SecretRef, Span
 from headrace.domain.spec import Secret
 
@@ -51,34 +52,6 @@ ANALYTICS_TOKEN = Secret(
         'Open "Integrate via HTTPS API" and copy the API key.',
     ),
 )
-
-
-class RateLimitSetting(BaseModel):
-    """A ceiling: so many requests in any so many seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    requests: int = Field(ge=1)
-    per_seconds: float = Field(gt=0)
-
-
-def _rate_limit(raw: Any) -> Any:
-    return None if raw == "none" else raw
-
-
-def _base_url(raw: Any) -> Any:
-    if not isinstance(raw, str):
-        return raw
-    parts = urlsplit(raw.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("is no address: write for example https://rest.vitally.io or http://127.0.0.1:8790")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password")
-    return raw.strip().rstrip("/")
-
-
-BaseUrl = Annotated[str, BeforeValidator(_base_url)]
-Ceiling = Annotated[RateLimitSetting | None, BeforeValidator(_rate_limit)]
 
 
 class VitallySettings(BaseModel):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.destinations import Probe
+from headrace.destinations.answers import parsed, words
 from headrace.destinations.vitally.connection import ANALYTICS_TOKEN, REST_TOKEN, Connection
-from headrace.destinations.vitally.responses import parsed, words
 from headrace.domain.request import NoResponse, Request, Response
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from headrace.destinations import (
+    CREATED_INSTEAD,
+    UPDATED_INSTEAD,
     Known,
     Learned,
     Limits,
@@ -25,12 +27,13 @@ from headrace.destinations import (
     Task,
     Verdict,
 )
+from headrace.destinations.answers import parsed, words
 from headrace.destinations.vitally.connection import Connection
 from headrace.destinations.vitally.declaration import VITALLY
 from headrace.destinations.vitally.objects import REST_OBJECTS
 from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.requests import Choices, Requests
-from headrace.destinations.vitally.responses import common_verdict, parsed, rejected, words
+from headrace.destinations.vitally.responses import common_verdict, rejected
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record, Reference
 from headrace.domain.outcome import RowFault, RowOutcome
@@ -113,7 +116,8 @@ class RestObjects:
             return Settled(RowOutcome.REJECTED, rejected(known.refused))
         if (step := self._parents_first(record.references, known)) is not None:
             return step
-        return Send(self._requests.create(record, known), creates=True)
+        note = UPDATED_INSTEAD if self._requests.post_updates and task.operation.kind == "upsert" else ""
+        return Send(self._requests.create(record, known), creates=True, note=note)
 
     def _may_be_taken(self, task: Task, record: Record, known: Known) -> bool:
         """Whether to ask for the external id before a user whom nobody's email found is created, or refused.
@@ -143,7 +147,8 @@ class RestObjects:
                 return step
             if self._adds_parents and self._requests.many and known.linked is None:
                 return Send(self._requests.read(task.operation.match, known))
-        return Send(self._requests.update(task.operation.match, record, known, parents=parents))
+        note = CREATED_INSTEAD if task.operation.kind == "upsert" else ""
+        return Send(self._requests.update(task.operation.match, record, known, parents=parents), note=note)
 
     def _remove(self, task: Task, known: Known) -> Step:
         match, clears = task.operation.match, task.operation.kind == "clear"
