@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bench.cases_batch import measure_batches, measure_liquid
 from bench.cases_diff import measure_unchanged
 from bench.cases_limit import measure_limit
 from bench.cases_record import measure_record
@@ -27,6 +28,7 @@ def plan_measures(quick: bool, times: int, with_drt: bool) -> dict[str, list[Mea
             "limit": [lambda: measure_limit(300, 1, times), lambda: measure_limit(300, 2, times)],
             "first": [lambda: measure_first_sync(1_000, times)],
             "record": [lambda: measure_record(50_000, times)],
+            "batch": [lambda: measure_batches(50_000, times), lambda: measure_liquid(20_000, times)],
         }
     return {
         "diff": [lambda: measure_unchanged(10_000_000, times), lambda: measure_unchanged(1_000_000, times)],
@@ -35,6 +37,7 @@ def plan_measures(quick: bool, times: int, with_drt: bool) -> dict[str, list[Mea
         "limit": [lambda: measure_limit(1_000, 1, times), lambda: measure_limit(1_000, 2, times)],
         "first": [lambda: measure_first_sync(5_000, times)],
         "record": [lambda: measure_record(1_000_000, times)],
+        "batch": [lambda: measure_batches(1_000_000, times), lambda: measure_liquid(200_000, times)],
     }
 
 
@@ -53,7 +56,7 @@ def take_measures(measures: list[Measure], faults: list[Exception]) -> Iterator[
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", help="a part, or several with commas: diff, send, slow, limit, first, record")
+    parser.add_argument("--only", help="a part, or several with commas: diff, send, slow, limit, first, record, batch")
     parser.add_argument("--quick", action="store_true", help="small sizes, each once: to see that the bench works")
     parser.add_argument("--times", type=int, default=3, help="repeats of each measure (default 3)")
     parser.add_argument("--without-drt", action="store_true", help="leave out the peer: nothing is installed")

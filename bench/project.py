@@ -43,6 +43,21 @@ _SYNC = """\
 """
 
 
+ANALYTICS_SYNC = """\
+  {name}:
+    model: {name}
+    destination: vitally
+    type: analytics_objects
+    object: account
+    match: {{column: account_id, field: externalId}}
+    fields: {{name: {{column: name}}}}
+    traits: {{columns: [org_id, plan, seats, mrr, renewal, seen, active, region]}}
+"""
+ANALYTICS_SYNC_WITH_LIQUID = ANALYTICS_SYNC.replace(
+    "{{column: name}}", "{{template: '{{{{ row.name | upcase }}}} ({{{{ row.plan }}}})'}}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A folder with headrace.yaml and a workspace; each sync reads a source file of its own name."""
@@ -73,7 +88,7 @@ class Project:
         return python("-m", "headrace", "--workspace", self.folder / "workspace", *arguments)
 
 
-def make_project(name: str, url: str, sources: dict[str, Path], rate_limit: str = "none") -> Project:
+def make_project(name: str, url: str, sources: dict[str, Path], rate_limit: str = "none", sync: str = _SYNC) -> Project:
     """A new project with a sync for each source, applied to a new workspace; an old one of that name is removed.
 
     `rate_limit` is YAML: `none`, or `{requests: 100, per_seconds: 6}`.
@@ -83,12 +98,12 @@ def make_project(name: str, url: str, sources: dict[str, Path], rate_limit: str 
     folder.mkdir(parents=True)
     text = (
         "sources:\n"
-        + "".join(_SOURCE.format(name=sync, path=path) for sync, path in sources.items())
+        + "".join(_SOURCE.format(name=one, path=path) for one, path in sources.items())
         + "models:\n"
-        + "".join(_MODEL.format(name=sync) for sync in sources)
+        + "".join(_MODEL.format(name=one) for one in sources)
         + _HEAD.format(url=url, rate_limit=rate_limit)
         + "syncs:\n"
-        + "".join(_SYNC.format(name=sync) for sync in sources)
+        + "".join(sync.format(name=one) for one in sources)
     )
     (folder / "headrace.yaml").write_text(text, encoding="utf-8")
     project = Project(folder)

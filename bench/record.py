@@ -38,12 +38,14 @@ async def record_outcomes(recorder: Recorder, rows: int) -> float:
         keys = [str(number) for number in range(first, min(first + BATCH, rows))]
         number = recorder.next_number()
         recorder.call(_call(number, keys))
-        for place, key in enumerate(keys, first):
-            recorder.outcome(
+        recorder.outcomes(
+            [
                 OutcomeRecord(
                     key, place, Change.CHANGED, "upsert", RowOutcome.DELIVERED, None, None, None, None, number
                 )
-            )
+                for place, key in enumerate(keys, first)
+            ]
+        )
         await asyncio.sleep(0)
     recorder.flush()
     return time.perf_counter() - started

@@ -279,6 +279,11 @@ def natural(column: ColumnType, zone: ZoneInfo | None = None) -> Convert:
     return _NATURAL[column]
 
 
+def is_sent_as_it_is(convert: Convert) -> bool:
+    """Whether the function gives back what it was given."""
+    return convert is _same
+
+
 def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = None) -> Convert:
     """The function behind `as: <to>`. It raises Mismatch where a value can't be that without loss."""
     match to:
@@ -306,39 +311,68 @@ def conversion(to: AsType, column: ColumnType | None, zone: ZoneInfo | None = No
 
 def check_field(value: Any, field: FieldType, between: tuple[int, int] | None = None) -> Any:
     """The value as the field takes it. Raises Mismatch where it is of another type, or not `between` two integers."""
-    match field:
-        case FieldType.ID:
-            return id_text(value)
-        case FieldType.TEXT | FieldType.HTML:
-            if not isinstance(value, str):
-                raise Mismatch(value, "text")
-        case FieldType.INTEGER:
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise Mismatch(value, "an integer")
-            if between is not None and not between[0] <= value <= between[1]:
-                raise Mismatch(value, f"an integer from {between[0]} to {between[1]}")
-        case FieldType.NUMBER:
-            if isinstance(value, bool) or not isinstance(value, int | float | orjson.Fragment):
-                raise Mismatch(value, "a number")
-        case FieldType.BOOLEAN:
-            if not isinstance(value, bool):
-                raise Mismatch(value, "a boolean")
-        case FieldType.DATETIME:
-            if not isinstance(value, str):
-                raise Mismatch(value, "a datetime")
-        case FieldType.DATE:
-            if not isinstance(value, str):
-                raise Mismatch(value, "a date")
-        case FieldType.LIST:
-            if not isinstance(value, list):
-                raise Mismatch(value, "a list", "map a JSON array with `as: array`")
-        case FieldType.TEXTS:
-            return _texts(value)
-        case FieldType.OBJECT:
-            if not isinstance(value, dict):
-                raise Mismatch(value, "an object", "map an object of columns, or a JSON object with `as: object`")
-        case _:
-            pass
+    return field_check(field, between)(value)
+
+
+def field_check(field: FieldType, between: tuple[int, int] | None = None) -> Convert:
+    """`check_field` for one field, to be asked once and used for every row."""
+    if between is None:
+        return _CHECKS[field]
+    least, most = between
+
+    def check_between(value: Any) -> Any:
+        if not least <= _CHECKS[field](value) <= most:
+            raise Mismatch(value, f"an integer from {least} to {most}")
+        return value
+
+    return check_between
+
+
+def _text_field(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Mismatch(value, "text")
+    return value
+
+
+def _integer_field(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Mismatch(value, "an integer")
+    return value
+
+
+def _number_field(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | orjson.Fragment):
+        raise Mismatch(value, "a number")
+    return value
+
+
+def _boolean_field(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise Mismatch(value, "a boolean")
+    return value
+
+
+def _datetime_field(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Mismatch(value, "a datetime")
+    return value
+
+
+def _date_field(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Mismatch(value, "a date")
+    return value
+
+
+def _list_field(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise Mismatch(value, "a list", "map a JSON array with `as: array`")
+    return value
+
+
+def _object_field(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise Mismatch(value, "an object", "map an object of columns, or a JSON object with `as: object`")
     return value
 
 
@@ -374,3 +408,21 @@ def _texts(value: Any) -> list[str]:
         if not isinstance(one, str):
             raise Mismatch(one, "text")
     return found
+
+
+_CHECKS: dict[FieldType, Convert] = {
+    FieldType.TEXT: _text_field,
+    FieldType.ID: id_text,
+    FieldType.HTML: _text_field,
+    FieldType.NUMBER: _number_field,
+    FieldType.INTEGER: _integer_field,
+    FieldType.BOOLEAN: _boolean_field,
+    FieldType.DATETIME: _datetime_field,
+    FieldType.DATE: _date_field,
+    FieldType.OBJECT: _object_field,
+    FieldType.LIST: _list_field,
+    FieldType.TEXTS: _texts,
+    FieldType.REFERENCE: _same,
+    FieldType.REFERENCES: _same,
+    FieldType.ANY: _same,
+}

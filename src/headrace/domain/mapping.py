@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, check_field, id_text, read_document
+from headrace.domain.coerce import Mismatch, field_check, id_text, read_document
 from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import SECTIONS, SyncConfig
 from headrace.domain.errors import Bug
@@ -71,7 +71,10 @@ class Mapping:
     fingerprint: str
     """Changes when the mapping does, never when only data or variables do."""
     match: Column | None
-    _fields: tuple[tuple[Field, Compute, str], ...]
+    _fields: tuple[tuple[Field, str, str | None, Compute, Compute, str], ...]
+    """The field, its name, the object it is sent in, its value, its check, and whose ids a reference holds."""
+    _fresh: frozenset[str]
+    """Objects that are built anew for every row."""
     _match_field: str
     _required: tuple[str, ...]
     _rules: tuple[Requirement, ...]
@@ -95,7 +98,8 @@ class Mapping:
         match = self.match_value(row)
         faults: list[RowFault] = []
         values, references = self._fill(row, faults)
-        faults += self._missing(values, references, {str(fault.field).partition(".")[0] for fault in faults})
+        if self._required or self._rules:
+            faults += self._missing(values, references, {str(fault.field).partition(".")[0] for fault in faults})
         if faults:
             raise RowRefused(faults)
         return Record(match, values, references)
@@ -108,7 +112,8 @@ class Mapping:
     def _fill(self, row: Row, faults: list[RowFault]) -> tuple[dict[str, Any], dict[str, Reference]]:
         values: dict[str, Any] = {}
         references: dict[str, Reference] = {}
-        for spec, compute, by in self._fields:
+        ours: set[str] = set()  # objects made here: another may be a constant that every row shares
+        for spec, name, inside, compute, check, by in self._fields:
             try:
                 value = compute(row)
                 if value is SKIP:
@@ -122,7 +127,7 @@ class Mapping:
                         )
                     continue
                 if value is not None:
-                    value = check_field(value, spec.type, spec.between)
+                    value = check(value)
             except (Mismatch, Mismatches) as refused:
                 for mismatch in each_mismatch(refused):
                     path = ".".join((spec.name, *mismatch.path))
@@ -130,11 +135,13 @@ class Mapping:
                 if isinstance(refused, Mismatch) or spec.refers_to is not None:
                     continue
                 value = refused.rest  # for a row of the ledger: what else the object held is still to be cleared
-            if spec.inside:
-                # A new object: the one that is there may be a constant that every row shares.
-                values[spec.inside] = {**(values.get(spec.inside) or {}), spec.name: value}
+            if inside is None:
+                values[name] = value
+            elif inside in ours or (inside in self._fresh and inside in values):
+                values[inside][name] = value
             else:
-                values[spec.name] = value
+                values[inside] = {**(values.get(inside) or {}), name: value}
+                ours.add(inside)
         return values, references
 
     def _missing(
@@ -187,7 +194,10 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         parent_kinds=kinds,
         fingerprint=fingerprint(sync, spec.settings.shaping if spec.settings else ()),
         match=match,
-        _fields=tuple(fields),
+        _fields=tuple(
+            (one, one.name, one.inside, compute, field_check(one.type, one.between), by) for one, compute, by in fields
+        ),
+        _fresh=frozenset(name for name, rule in sync.rules.items() if isinstance(rule, r.ObjectRule | r.ColumnsRule)),
         _match_field=matched,
         _required=tuple(one.name for one in spec.fields if mode in one.required_for and one.name != matched),
         _rules=tuple(one for one in spec.requirements if one.holds_for(matched, mode)),

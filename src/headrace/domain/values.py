@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from headrace.domain import rules as r
-from headrace.domain.coerce import Mismatch, conversion, jsonable, natural, read_document
+from headrace.domain.coerce import Mismatch, conversion, is_sent_as_it_is, jsonable, natural, read_document
 from headrace.domain.columns import Column, Columns, ColumnType, column_named
 from headrace.domain.errors import Bug
 from headrace.domain.spec import Field, FieldType
@@ -105,11 +106,14 @@ class RuleCompiler:
                 return lambda _row: variable
             case r.ObjectRule():
                 inside = {key: _inherited(rule, inner) for key, inner in rule.object.items()}
-                return self._object({key: (self._value(inner), inner.null) for key, inner in inside.items()})
+                build = self._object({key: (self._value(inner), inner.null) for key, inner in inside.items()})
+                plain = {key: one for key, one in inside.items() if isinstance(one, r.ColumnRule)}
+                return self._quickly(plain, build) if len(plain) == len(inside) else build
             case r.ColumnsRule():
                 options = rule.model_dump(by_alias=True, include={"as_", "empty_string", "timezone"})
                 each = {name: r.ColumnRule(column=name, **options) for name in rule.columns}
-                return self._object({name: (self._column_value(one), rule.null) for name, one in each.items()})
+                build = self._object({name: (self._column_value(one), rule.null) for name, one in each.items()})
+                return self._quickly({name: one for name, one in each.items() if rule.null != "skip"}, build)
             case r.ArrayRule():
                 members = [_inherited(rule, inner) for inner in rule.array]
                 return self._array([(self._value(inner), inner.null) for inner in members])
@@ -131,9 +135,10 @@ class RuleCompiler:
     def _column_value(self, rule: r.ColumnRule) -> Compute:
         column = self.column(rule.column)
         index = self.read.index(column)
-        zone = _zone(rule)
-        convert = natural(column.type, zone) if rule.as_ is None else _converter(rule.as_, column, zone)
+        convert = self._convert(rule)
         if rule.empty_string != "null":
+            if is_sent_as_it_is(convert):
+                return itemgetter(index)
             return lambda row: None if (value := row[index]) is None else convert(value)
 
         def convert_unless_empty(row: Row) -> Any:
@@ -149,6 +154,35 @@ class RuleCompiler:
         if value is None or (value == "" and rule.empty_string == "null"):
             return None
         return jsonable(value) if rule.as_ is None else conversion(rule.as_, None, _zone(rule))(value)
+
+    def _quickly(self, rules: Dict[str, r.ColumnRule], build: Compute) -> Compute:
+        """`build` for an object of plain columns, in half the time: taken at once, and converted where that is needed.
+
+        Whatever does not fit is left to `build`, which finds every fault.
+        """
+        simple = all(one.null != "skip" and one.empty_string != "null" for one in rules.values())
+        if len(rules) < 2 or not simple:
+            return build
+        take = itemgetter(*(self.read.index(self.column(one.column)) for one in rules.values()))
+        keys = tuple(rules)
+        converts = {key: self._convert(one) for key, one in rules.items()}
+        needed = [(key, convert) for key, convert in converts.items() if not is_sent_as_it_is(convert)]
+
+        def build_quickly(row: Row) -> Any:
+            built = dict(zip(keys, take(row), strict=True))
+            try:
+                for key, convert in needed:
+                    if (value := built[key]) is not None:
+                        built[key] = convert(value)
+            except (Mismatch, Mismatches):
+                return build(row)
+            return built
+
+        return build_quickly
+
+    def _convert(self, rule: r.ColumnRule) -> Callable[[Any], Any]:
+        column, zone = self.column(rule.column), _zone(rule)
+        return natural(column.type, zone) if rule.as_ is None else _converter(rule.as_, column, zone)
 
     @staticmethod
     def _object(parts: Dict[str, tuple[Compute, str | None]]) -> Compute:

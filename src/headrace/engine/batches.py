@@ -54,18 +54,33 @@ class Packer:
 
     def pack(self) -> list[Packed]:
         """The next batch; empty at the end of the rows."""
-        batching = self._destination.batching
+        batching, most_bytes, pack_row = self._destination.batching, self.most_bytes, self._pack_row
         found: list[Packed] = []
         messages, size = 0, batching.frame
-        while (packed := self._waiting or self._next()) is not None:
+        if self._waiting is not None:
+            found.append(self._waiting)
+            messages, size = len(self._waiting.messages), size + self._size_of(self._waiting)
             self._waiting = None
+        for row in self._rows:
+            packed = pack_row(row)
+            if isinstance(packed, End):
+                self._settle(row, packed)
+                continue
             messages += len(packed.messages)
-            size += packed.size + batching.gap * len(packed.messages)
-            if found and (messages > batching.most_messages or size > self.most_bytes):
+            size += self._size_of(packed)
+            if found and (messages > batching.most_messages or size > most_bytes):
                 self._waiting = packed
                 break
             found.append(packed)
+            if messages == batching.most_messages:
+                break  # the next row can wait in the plan
         return found
+
+    def _size_of(self, packed: Packed) -> int:
+        """The bytes that a row adds to the body of a batch."""
+        messages = packed.messages
+        own = len(messages[0]) if len(messages) == 1 else packed.size
+        return own + self._destination.batching.gap * len(messages)
 
     def rest(self) -> Iterator[PlannedRow]:
         """The rows that were not packed."""
@@ -73,14 +88,6 @@ class Packer:
             yield self._waiting.row
             self._waiting = None
         yield from self._rows
-
-    def _next(self) -> Packed | None:
-        for row in self._rows:
-            end = self._pack_row(row)
-            if isinstance(end, Packed):
-                return end
-            self._settle(row, end)
-        return None
 
     def _pack_row(self, row: PlannedRow) -> Packed | End:
         if row.fault is not None:
@@ -235,11 +242,10 @@ class BatchExecutor:
         self._stop.set()
 
     def _settle_all(self, batch: Sequence[Packed], end: End) -> None:
-        for one in batch:
-            self._settle(one.row, end)
+        self._recorder.outcomes(self._delivery.outcomes([one.row for one in batch], end))
 
     def _settle(self, row: PlannedRow, end: End) -> None:
-        self._recorder.outcome(self._delivery.outcome(row, end))
+        self._recorder.outcomes(self._delivery.outcomes((row,), end))
 
 
 def _half_by_bytes(batch: Sequence[Packed], size: int) -> int:

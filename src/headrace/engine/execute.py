@@ -199,7 +199,7 @@ class Executor:
         return End(settled.outcome, fault, call)
 
     def _settle(self, row: PlannedRow, end: End) -> None:
-        self._recorder.outcome(self._delivery.outcome(row, end))
+        self._recorder.outcomes(self._delivery.outcomes((row,), end))
 
 
 async def watch(stop: asyncio.Event, asked: Callable[[], bool], tick: Callable[[], None], every_s: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import duckdb
 
@@ -54,7 +53,7 @@ class Plan:
         values = ", ".join(quoted(name) for name in names)
         where = f"WHERE change = {literal(change.value)}" if change else ""
         tail = f"ORDER BY rowid LIMIT {limit}" if limit is not None else ""
-        count = len(self._order)
+        end = 10 + len(self._order)
         cursor = self._con.cursor()
         try:
             cursor.execute(
@@ -62,8 +61,22 @@ class Plan:
                 f"reason, fault, {values} FROM planned.rows {where} {tail}"
             )
             while batch := cursor.fetchmany(BATCH):
+                # By place and in place, for speed: a first sync makes one of these for every row there is.
                 for row in batch:
-                    yield _planned_row(row, count)
+                    position, key, change, known, old_match, generation, row_hash, moved, reason, fault = row[:10]
+                    yield PlannedRow(
+                        position,
+                        key,
+                        _CHANGES[change],
+                        None if change == "removed" else row[10:end],
+                        row[end:] or None if known else None,
+                        old_match,
+                        generation,
+                        row_hash,
+                        moved,
+                        reason,
+                        _FAULTS[fault] if fault else None,
+                    )
         finally:
             cursor.close()
 
@@ -121,24 +134,6 @@ class Plan:
         if self._con is not None:
             self._con.close()
             self._con = None
-
-
-def _planned_row(row: tuple[Any, ...], count: int) -> PlannedRow:
-    position, key, change, known, old_match, generation, row_hash, parents_changed, reason, fault = row[:10]
-    removed = change == "removed"
-    return PlannedRow(
-        position=position,
-        key=key,
-        change=_CHANGES[change],
-        values=None if removed else row[10 : 10 + count],
-        old=row[10 + count :] or None if known else None,
-        old_match=old_match,
-        generation=generation,
-        row_hash=row_hash,
-        parents_changed=parents_changed,
-        reason=reason,
-        fault=_FAULTS[fault] if fault else None,
-    )
 
 
 _CHANGES = {str(change): change for change in Change}

@@ -7,6 +7,7 @@ waiting, then the loop waits: a crash re-sends at most what was in flight and th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from headrace.domain.outcome import Counts, RowOutcome
@@ -51,21 +52,24 @@ class Recorder:
     def learned(self, learned: Learned) -> None:
         self._learned.append(learned)
 
-    def outcome(self, outcome: OutcomeRecord, *, counted: bool = True) -> None:
-        """`counted` False for rows that the plan has counted already (no usable primary key)."""
+    def outcomes(self, outcomes: Sequence[OutcomeRecord], *, counted: bool = True) -> None:
+        """Rows that ended alike. `counted` False where the plan has counted them already (no usable primary key)."""
+        if not outcomes:
+            return
         if counted:
-            match outcome.outcome:
+            word, counts = outcomes[0].outcome, self.counts
+            match word:
                 case RowOutcome.DELIVERED:
-                    self.counts.delivered += 1
+                    counts.delivered += len(outcomes)
                 case RowOutcome.SKIPPED:
-                    self.counts.skipped += 1
+                    counts.skipped += len(outcomes)
                 case RowOutcome.INVALID:
-                    self.counts.invalid += 1
+                    counts.invalid += len(outcomes)
                 case RowOutcome.REJECTED:
-                    self.counts.rejected += 1
+                    counts.rejected += len(outcomes)
                 case RowOutcome.OWED:
-                    self.counts.owed += 1
-        self._outcomes.append(outcome)
+                    counts.owed += len(outcomes)
+        self._outcomes += outcomes
         self._due()
 
     def _due(self) -> None:

@@ -219,8 +219,7 @@ class Run:
         for batch in plan.invalid():
             for row_key, code, copies in batch:
                 outcome = OutcomeRecord(row_key, None, None, "none", RowOutcome.INVALID, code, key, messages[code])
-                for _ in range(copies):
-                    recorder.outcome(outcome, counted=False)
+                recorder.outcomes([outcome] * copies, counted=False)
 
     async def _send(self, plan: Plan, mapping: RowMapping, recorder: Recorder, started: float) -> HeadraceError | None:
         assert self._stop is not None

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import select
 
 from headrace.store.database import Database
-from headrace.store.outcomes import of_run
-from headrace.store.tables import identities, outcomes
+from headrace.store.tables import identities, outcomes, runs
 
 FOLD_BATCH = 10_000
 LOOKUP_CHUNK = 500  # bound parameters in one statement
@@ -27,7 +26,14 @@ class Acknowledgements:
         """
         o = outcomes.c
         query = select(o.sequence, o.position, o.outcome, o.code).order_by(o.sequence).limit(FOLD_BATCH)
-        query = query.where(of_run(run_id), o.position.is_not(None))
+        with self._database.read() as connection:
+            span = connection.execute(select(runs.c.first_outcome, runs.c.last_outcome).where(runs.c.id == run_id))
+            first, last = span.one_or_none() or (None, None)
+        if first is None:
+            return  # it recorded nothing, or is no longer kept
+        # One lower bound that moves on: with the span's own beside it, each batch would be looked for from the start.
+        sequence = max(sequence, first - 1)
+        query = query.where(o.sequence <= last, o.run_id + 0 == run_id, o.position.is_not(None))
         while True:
             with self._database.read() as connection:
                 found = connection.execute(query.where(o.sequence > sequence))

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import chain
+from enum import Enum
+from itertools import chain, groupby
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +35,8 @@ class RunLogWriter:
         self._scope = scope
         self._now = now
         self._connection = database.dedicated()
+        for pragma in sqlite.HOT_WRITER:
+            self._connection.execute(pragma)
 
         def sql(statement: ClauseElement) -> str:
             return str(statement.compile(dialect=database.dialect))
@@ -41,9 +45,7 @@ class RunLogWriter:
         self._writing = threading.Lock()
         self._insert_call = _Insert(sql(insert(calls)))
         self._insert_call_row = _Insert(sql(insert(call_rows)))
-        self._insert_outcome = _Insert(
-            sql(insert(outcomes).values({c.name: bindparam(c.name) for c in _OUTCOME_COLUMNS}))
-        )
+        self._insert_outcome = _Insert(_INSERT_OUTCOME, len(_SHARED))
         self._extend_span = sql(_extend_span())
         self._learn = sql(sqlite.upsert(identities, ["scope", "kind", "external_id"]))
         self._forget = sql(delete(identities).where(*forget))
@@ -56,14 +58,14 @@ class RunLogWriter:
         """Writes one group: all or nothing, on the disk when this returns. Raises WorldError `store_write_failed`."""
         run_id = self._run_id
         call_values = [_call_values(run_id, call) for call in calls]
-        outcome_values = [_outcome_values(run_id, outcome) for outcome in outcomes]
-        decided = {(outcome.call, outcome.key) for outcome in outcomes}
-        pairs = {(call.number, key) for call in calls for key in call.keys} - decided
+        alike = [(same, list(map(_KEY_AND_POSITION, rows))) for same, rows in groupby(outcomes, _ALIKE)]
+        undecided = [(key, run_id, number) for number, key in _undecided(calls, alike)]
         with self._writing, self._undone_on_failure():
             self._connection.execute(sqlite.BEGIN_WRITE)
             self._insert_call.write(self._connection, call_values)
-            self._insert_call_row.write(self._connection, [(key, run_id, number) for number, key in pairs])
-            self._insert_outcome.write(self._connection, outcome_values)
+            self._insert_call_row.write(self._connection, undecided)
+            for same, rows in alike:
+                self._insert_outcome.write(self._connection, rows, (run_id, *map(_plain, same)))
             if outcomes:
                 self._connection.execute(self._extend_span, (len(outcomes) - 1, run_id))
             self._write_learned(self._connection.executemany, learned)
@@ -122,25 +124,64 @@ class RunLogWriter:
 
 
 class _Insert:
-    """An INSERT of one row, as statements of many rows: so many that there are few of each, prepared once."""
+    """An INSERT of one row, as statements of many rows: so many that there are few of each, prepared once.
 
-    _AT_ONCE = (64, 8)
+    The first `shared` columns hold the same in each row of a call, and are bound once for all of them.
+    """
 
-    def __init__(self, statement: str) -> None:
-        self._one = statement
+    _AT_ONCE = (64, 8, 1)
+
+    def __init__(self, statement: str, shared: int = 0) -> None:
         head, values, row = statement.rpartition("VALUES")
-        self._many = {count: head + values + ",".join([row] * count) for count in self._AT_ONCE}
+        own = row.count("?") - shared
+        same = [f"?{place}" for place in range(1, shared + 1)]
+        self._many = {
+            count: head + values + ",".join(_marks(same, shared + own * number, own) for number in range(count))
+            for count in self._AT_ONCE
+        }
 
-    def write(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    def write(self, connection: Any, rows: Sequence[tuple[Any, ...]], shared: tuple[Any, ...] = ()) -> None:
         start = 0
         for count, statement in self._many.items():
             while len(rows) - start >= count:
-                connection.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
+                own = chain.from_iterable(rows[start : start + count])
+                connection.execute(statement, (*shared, *own))
                 start += count
-        connection.executemany(self._one, rows[start:])
 
 
-_OUTCOME_COLUMNS = tuple(column for column in outcomes.columns if column.name != "sequence")
+def _marks(same: Sequence[str], before: int, own: int) -> str:
+    """The numbered placeholders of one row: those it shares, then its own."""
+    return f"({','.join([*same, *(f'?{before + place}' for place in range(1, own + 1))])})"
+
+
+def _quoted(name: str) -> str:
+    return f'"{outcomes.c[name].name}"'
+
+
+_SHARED = ("run_id", *(name for name in OutcomeRecord._fields if name not in ("key", "position")))
+"""Columns in which rows that ended alike do not differ."""
+_OUTCOME_COLUMNS = (*_SHARED, "key", "position")
+_INSERT_OUTCOME = (
+    f"INSERT INTO {outcomes.name} ({', '.join(map(_quoted, _OUTCOME_COLUMNS))}) "
+    f"VALUES ({', '.join('?' * len(_OUTCOME_COLUMNS))})"
+)
+_ALIKE = itemgetter(*(OutcomeRecord._fields.index(name) for name in _SHARED[1:]))
+_KEY_AND_POSITION = itemgetter(*map(OutcomeRecord._fields.index, ("key", "position")))
+_CALL = _SHARED[1:].index("call")
+
+
+def _undecided(
+    calls: Sequence[CallRecord], alike: Sequence[tuple[Sequence[Any], Sequence[tuple[str, int | None]]]]
+) -> Iterator[tuple[int, str]]:
+    """(number, key) of the rows that a call carried and did not decide. What it decided stands in the outcome."""
+    decided: dict[int, list[str]] = {}
+    for same, rows in alike:
+        decided.setdefault(same[_CALL], []).extend(key for key, _ in rows)
+    for call in calls:
+        keys = decided.get(call.number)
+        if keys != list(call.keys):
+            missing = set(call.keys).difference(keys or ())
+            yield from ((call.number, key) for key in missing)
 
 
 def _extend_span() -> ClauseElement:
@@ -175,22 +216,10 @@ def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:
     )
 
 
+def _plain(value: Any) -> Any:
+    """The text of an enumeration: the driver takes no other kind of text for one."""
+    return value.value if isinstance(value, Enum) else value
+
+
 def _headers(headers: Any) -> str:
     return orjson.dumps(headers if type(headers) is dict else dict(headers)).decode()
-
-
-def _outcome_values(run_id: int, outcome: OutcomeRecord) -> tuple[Any, ...]:
-    """The values of one row of `outcomes` after its sequence, in the order of its columns."""
-    return (
-        run_id,
-        outcome.key,
-        outcome.position,
-        None if outcome.change is None else outcome.change._value_,
-        outcome.operation,
-        outcome.outcome._value_,
-        outcome.code,
-        outcome.field,
-        outcome.message,
-        outcome.theirs,
-        outcome.call,
-    )

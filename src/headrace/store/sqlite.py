@@ -31,6 +31,8 @@ def load_driver() -> Any:
 driver: Any = load_driver()
 
 BUSY_TIMEOUT_S = 10.0
+HOT_WRITER = ("PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -16000")
+"""For the log of a run: 16 MB of pages, and as much between checkpoints, so that its index is written seldom."""
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"  # takes the lock at once: a read that becomes a write can fail without waiting
 

@@ -354,7 +354,7 @@ def test_the_schema_knows_every_section_and_the_fields_of_every_object(project):
     for word in ("rest_api_token", "organizationIds", "statement_timeout", "max_removed_percent", "empty_string"):
         assert word in text
     settings = [
-        one["then"]["properties"].get("settings", {}).get("properties", {})
+        schema["$defs"][one["then"]["properties"]["settings"]["$ref"].rpartition("/")[2]]["properties"]
         for one in schema["$defs"]["SyncConfig"]["allOf"]
         if one.get("if", {}).get("properties", {}).get("object") == {"const": "custom_object_instance"}
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.domain.message_id import message_id
+from headrace.domain.message_id import MessageIds, message_id
 
 PART = st.one_of(st.text(max_size=12), st.integers())
 PARTS = st.lists(PART, min_size=1, max_size=5)
@@ -33,3 +33,8 @@ def test_ten_thousand_rows_of_two_syncs_share_no_id():
     ids = {message_id("default", sync, key) for sync in ("a", "b") for key in range(10_000)}
 
     assert 20_000 == len(ids)
+
+
+@given(PARTS, PARTS)
+def test_ids_with_the_same_first_parts_are_the_same_made_at_once(first: list[str | int], parts: list[str | int]):
+    assert message_id(*first, *parts) == MessageIds(*first)(*parts)

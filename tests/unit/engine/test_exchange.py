@@ -154,7 +154,7 @@ def test_what_happened_is_on_the_disk_after_twenty_milliseconds():
     log = MemoryLog()
 
     async def work(recorder: Recorder) -> None:
-        recorder.outcome(outcome(1))
+        recorder.outcomes([outcome(1)])
         assert [] == log.outcomes
         await asyncio.sleep(0.021)
         assert 1 == len(log.outcomes)
@@ -189,13 +189,13 @@ def test_the_loop_goes_on_while_a_group_is_written_until_too_much_would_be_lost(
     log, counts = SlowLog(), Counts()
     recorder = Recorder(log, counts)
     for number in range(GROUP_ROWS):
-        recorder.outcome(outcome(number))
+        recorder.outcomes([outcome(number)])
     assert log.begun.wait(10)
     for number in range(GROUP_ROWS, 9 * GROUP_ROWS - 1):
-        recorder.outcome(outcome(number))
+        recorder.outcomes([outcome(number)])
     assert [] == log.outcomes
 
-    held_up = threading.Thread(target=recorder.outcome, args=(outcome(9 * GROUP_ROWS - 1),))
+    held_up = threading.Thread(target=recorder.outcomes, args=([outcome(9 * GROUP_ROWS - 1)],))
     held_up.start()
     held_up.join(0.05)
     assert held_up.is_alive()
@@ -210,8 +210,8 @@ def test_the_loop_goes_on_while_a_group_is_written_until_too_much_would_be_lost(
 def test_each_outcome_is_counted_once_and_the_unusable_not_again():
     async def work(recorder: Recorder) -> None:
         for word in RowOutcome:
-            recorder.outcome(outcome(1, word))
-        recorder.outcome(outcome(2, RowOutcome.INVALID), counted=False)
+            recorder.outcomes([outcome(1, word)])
+        recorder.outcomes([outcome(2, RowOutcome.INVALID)], counted=False)
         recorder.flush()
 
     counts = record(log := MemoryLog(), work)
@@ -226,10 +226,10 @@ def test_the_first_failure_to_write_is_raised_to_whoever_adds_next():
     log.fails = WorldError("the disk is full", code="store_write_failed")
 
     async def work(recorder: Recorder) -> None:
-        recorder.outcome(outcome(1))
+        recorder.outcomes([outcome(1)])
         await asyncio.sleep(0.05)
         with pytest.raises(WorldError, match="the disk is full"):
-            recorder.outcome(outcome(2))
+            recorder.outcomes([outcome(2)])
 
     record(log, work)
 

@@ -30,7 +30,7 @@ from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.responses import common_verdict
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record
-from headrace.domain.message_id import message_id
+from headrace.domain.message_id import MessageIds
 from headrace.domain.request import NoResponse, Request, Response
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -43,10 +43,9 @@ class _Batches:
     spec = VITALLY
     api = "analytics"
 
-    def __init__(self, connection: Connection, origin: Origin, *, reads_before: bool) -> None:
+    def __init__(self, connection: Connection, *, reads_before: bool) -> None:
         settings = connection.settings
         self._connection = connection
-        self._origin = origin
         self._url = connection.url("analytics", "/analytics/v1/batch")
         # The body is a bare array (vitally 7.6): two brackets, and a comma between messages.
         self.batching = Batching(
@@ -91,12 +90,14 @@ class AnalyticsObjects(_Batches):
     ) -> None:
         # The link to an account that a user has left is taken away by a message of its own (vitally 7.5).
         self._unlinks = object_name == "user" and parents == "exact"
-        super().__init__(connection, origin, reads_before=self._unlinks)
+        super().__init__(connection, reads_before=self._unlinks)
         self._kind = object_name
+        self._id = _ID[object_name]
+        self._ids = MessageIds(origin.workspace, origin.sync_id, object_name)
 
     def messages(self, task: Task) -> Sequence[bytes]:
         record = _record_of(task)
-        body = {"type": self._kind, _ID[self._kind]: record.match, "traits": record.values.get("traits") or {}}
+        body = {"type": self._kind, self._id: record.match, "traits": record.values.get("traits") or {}}
         if self._kind != "user":
             if (organization := record.references.get("organizationId")) is not None and task.operation.parents:
                 body["organizationId"] = organization.ids[0]
@@ -116,10 +117,7 @@ class AnalyticsObjects(_Batches):
         ]
 
     def _encoded(self, body: dict[str, Any], task: Task, *parents: str) -> bytes:
-        origin = self._origin
-        body["messageId"] = message_id(
-            origin.workspace, origin.sync_id, self._kind, task.key, *parents, task.generation, task.row_hash
-        )
+        body["messageId"] = self._ids(task.key, *parents, task.generation, task.row_hash)
         return orjson.dumps(body)
 
 
@@ -127,12 +125,13 @@ class Events(_Batches):
     """A Vitally destination as one sync of events sees it."""
 
     def __init__(self, connection: Connection, origin: Origin) -> None:
-        super().__init__(connection, origin, reads_before=False)
+        super().__init__(connection, reads_before=False)
+        self._ids = MessageIds(origin.workspace, origin.sync_id)
 
     def messages(self, task: Task) -> Sequence[bytes]:
         values = _record_of(task).values
         # An event is sent once: its id is that of its key, whatever the row holds and however often it is repeated.
-        body = {"type": "track", "messageId": message_id(self._origin.workspace, self._origin.sync_id, task.key)}
+        body = {"type": "track", "messageId": self._ids(task.key)}
         return (orjson.dumps({**body, "properties": {}, **values}),)
 
 
