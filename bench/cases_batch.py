@@ -1,4 +1,4 @@
-"""Measures of batches: a first sync of analytics objects, a hundred a request, everything recorded; and Liquid in it."""
+"""Measures of batches: a first sync of analytics objects, a hundred a request, all recorded; and with Liquid in it."""
 
 from __future__ import annotations
 

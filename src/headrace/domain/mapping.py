@@ -98,7 +98,7 @@ class Mapping:
         match = self.match_value(row)
         faults: list[RowFault] = []
         values, references = self._fill(row, faults)
-        if self._required or self._rules:
+        if not self._is_complete(values, references):
             faults += self._missing(values, references, {str(fault.field).partition(".")[0] for fault in faults})
         if faults:
             raise RowRefused(faults)
@@ -143,6 +143,16 @@ class Mapping:
                 values[inside] = {**(values.get(inside) or {}), name: value}
                 ours.add(inside)
         return values, references
+
+    def _is_complete(self, values: Dict[str, Any], references: Dict[str, Reference]) -> bool:
+        """Whether everything that is required is there: the usual case, told without making sets of it."""
+        for name in self._required:
+            if values.get(name) in (None, "") and name not in references:
+                return False
+        for rule in self._rules:
+            if not any(name in references or values.get(name) not in (None, "") for name in rule.any_of):
+                return False
+        return True
 
     def _missing(
         self, values: Dict[str, Any], references: Dict[str, Reference], refused: Collection[str]

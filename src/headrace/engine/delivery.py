@@ -44,10 +44,19 @@ class Delivery:
         code, field, message, theirs = (
             (fault.code, fault.field, fault.message, fault.theirs) if fault else (None, None, None, None)
         )
-        operation = dict.fromkeys(Change, self.mode.value) | {Change.REMOVED: self.removed}
+        mode, removed, gone = self.mode.value, self.removed, Change.REMOVED
         return [
             OutcomeRecord(
-                row.key, row.position, row.change, operation[row.change], outcome, code, field, message, theirs, call
+                row.key,
+                row.position,
+                row.change,
+                removed if row.change is gone else mode,
+                outcome,
+                code,
+                field,
+                message,
+                theirs,
+                call,
             )
             for row in rows
         ]

@@ -147,39 +147,45 @@ class Exchange:
             verdict = read(answer)
         finally:
             took = self._clock.monotonic() - started
-            headers = answer.headers if isinstance(answer, Response) else {}
-            remaining = header_number(headers.get("ratelimit-remaining"))
-            throttle.answered(
-                slot,
-                remaining=int(remaining) if remaining is not None else None,
-                reset_s=verdict.floor_s
-                if isinstance(verdict, Retry) and verdict.floor_s
-                else header_number(headers.get("ratelimit-reset")),
-                refused=isinstance(verdict, Retry) and verdict.pause,
-            )
+            status, headers, body = answer if isinstance(answer, Response) else (None, None, None)
+            if slot >= 0 or isinstance(verdict, Retry):
+                self._steer(throttle, slot, headers or {}, verdict)
             word, reason = describe(verdict, answer)
+            # By place, for speed: every request comes by here.
             self._recorder.call(
                 CallRecord(
-                    number=number,
-                    at=at,
-                    api=request.api,
-                    purpose=request.purpose,
-                    method=request.method,
-                    url=request.url,
-                    request_headers={**request.headers, **self._mask(request.api)},
-                    request_body=request.body[:LARGEST_SENT_KEPT] if request.body is not None else None,
-                    status=answer.status if isinstance(answer, Response) else None,
-                    response_headers=headers if isinstance(answer, Response) else None,
-                    response_body=answer.body[:LARGEST_KEPT] if isinstance(answer, Response) else None,
-                    duration_ms=took * 1000,
-                    waited_ms=waited * 1000,
-                    attempt=attempt,
-                    verdict=word,
-                    reason=reason,
-                    keys=keys,
+                    number,
+                    at,
+                    request.api,
+                    request.purpose,
+                    request.method,
+                    request.url,
+                    {**request.headers, **self._mask(request.api)},
+                    request.body[:LARGEST_SENT_KEPT] if request.body is not None else None,
+                    status,
+                    headers,
+                    body[:LARGEST_KEPT] if body is not None else None,
+                    took * 1000,
+                    waited * 1000,
+                    attempt,
+                    word,
+                    reason,
+                    keys,
                 )
             )
         return number, answer, verdict
+
+    @staticmethod
+    def _steer(throttle: Throttle, slot: int, headers: Mapping[str, str], verdict: object) -> None:
+        """Gives the slot back, and tells the throttle what the answer says of the limit."""
+        remaining = header_number(headers.get("ratelimit-remaining"))
+        retry = verdict if isinstance(verdict, Retry) else None
+        throttle.answered(
+            slot,
+            remaining=int(remaining) if remaining is not None else None,
+            reset_s=retry.floor_s if retry and retry.floor_s else header_number(headers.get("ratelimit-reset")),
+            refused=retry is not None and retry.pause,
+        )
 
     def _timeout_s(self, api: str) -> float:
         if api not in self._timeouts_s:

@@ -8,6 +8,7 @@ as the request (docs/decisions/0008-libcurl.md).
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 from typing import Any
 
@@ -24,6 +25,8 @@ class Transfers:
         self._loop = asyncio.get_running_loop()
         self._under_way: dict[Any, asyncio.Future[tuple[int, str]]] = {}
         self._sockets = selectors.DefaultSelector()
+        self._parked: dict[int, int] = {}
+        """Sockets of idle connections, which stay in the selector, and the inode of each."""
         self._loop.add_reader(self._sockets.fileno(), self._on_sockets)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -65,18 +68,24 @@ class Transfers:
     # What libcurl asks for; it may not be called back from here -----------------------------------------------------
 
     def _watch(self, what: int, socket: int, _multi: object, _assigned: object) -> None:
-        events = what & _BOTH if what != pycurl.POLL_REMOVE else 0
-        try:
-            if events == 0:
-                self._sockets.unregister(socket)
-            elif socket in self._sockets.get_map():
-                self._sockets.modify(socket, events)
-            else:
-                self._sockets.register(socket, events)
-        except KeyError:
-            return  # it was never watched
-        except OSError:  # it was closed without a word, and its number given to another
+        if what == pycurl.POLL_REMOVE:
+            # The connection is idle, and its next request will be watched for the same: to take the socket out and put
+            # it in again would be half of what libcurl itself costs. Its inode tells whether it is still that socket.
+            self._parked[socket] = os.fstat(socket).st_ino
+            return
+        events = what & _BOTH
+        watched = self._sockets.get_map().get(socket)
+        parked = self._parked.pop(socket, None)
+        if watched is not None and parked is not None and parked != os.fstat(socket).st_ino:
+            self._sockets.unregister(socket)  # it was closed, and its number given to another
+            watched = None
+        if watched is None:
             self._sockets.register(socket, events)
+        elif watched.events != events:
+            try:
+                self._sockets.modify(socket, events)
+            except OSError:  # as above, without a word before
+                self._sockets.register(socket, events)
 
     def _wake(self, after_ms: int) -> None:
         if self._closed:
@@ -119,7 +128,11 @@ class Transfers:
 
     def _on_sockets(self) -> None:
         for key, events in self._sockets.select(0):
-            self._multi.socket_action(key.fd, events)
+            if key.fd in self._parked:  # the server closed an idle connection, which libcurl finds out by itself
+                del self._parked[key.fd]
+                self._sockets.unregister(key.fd)
+            else:
+                self._multi.socket_action(key.fd, events)
         self._tell()
 
     def _tell(self) -> None:

@@ -38,7 +38,10 @@ _MODEL_STARTS_AT_LINE = 2  # `WITH ... AS (` stands on the line before the user'
 def main() -> int:
     # Ctrl-C goes to the whole group; the parent decides what it means and kills us when we are done with.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    job: Job = json.loads(sys.stdin.buffer.readline())
+    if not (line := sys.stdin.buffer.readline()):
+        return 0  # we were a spare, and nobody needed us
+    job: Job = json.loads(line)
+    os.chdir(job["scratch"])
     keys = pa.ipc.open_stream(sys.stdin.buffer).read_all() if job["keys"] else None
     try:
         limit_process(job)

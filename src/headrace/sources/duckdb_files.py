@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
+from weakref import finalize
 
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.errors import UserError
 from headrace.sources import Query, Table
 from headrace.sources.files import path_setting, real_file, real_files, seconds_setting
-from headrace.sources.isolated import Child
+from headrace.sources.isolated import Child, Spare
 from headrace.sources.statements import one_statement
 from headrace.sources.streams import guarded_reader
 
@@ -36,6 +37,7 @@ class _DuckdbFiles:
         self._limit_s = statement_timeout_s
         self._memory_limit = memory_limit
         self._memory_bytes = _bytes_of(memory_limit)
+        self._spare: Spare | None = None
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], scratch_dir: str) -> Self:
@@ -58,6 +60,9 @@ class _DuckdbFiles:
 
     def columns(self, query: Query) -> Columns:
         with self._child("columns", query) as child:
+            # Whoever asks for columns usually reads next: the process for that starts while this one works.
+            self._spare = Spare(_CHILD, self._scratch_dir)
+            finalize(self, self._spare.end)
             return _columns(child.answer())
 
     @contextmanager
@@ -110,7 +115,8 @@ class _DuckdbFiles:
             "limit": None,
             **(wanted or {}),
         }
-        return Child(_CHILD, job, keys, self._scratch_dir, self._limit_s)
+        spare, self._spare = self._spare or Spare(_CHILD, self._scratch_dir), None
+        return Child(spare, job, keys, self._scratch_dir, self._limit_s)
 
 
 class DuckdbSource(_DuckdbFiles):

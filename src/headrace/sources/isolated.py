@@ -55,21 +55,39 @@ class _TimedPipe(io.RawIOBase):
         return os.readv(self._descriptor, [buffer])
 
 
-class Child:
-    """One job in a process of its own. Use as a context: leaving it kills the process and clears its scratch folder."""
+class Spare:
+    """A process that waits for its job: to start one takes longer than many a job. When we end, it ends by itself."""
 
-    def __init__(self, module: str, job: Mapping[str, Any], keys: pa.Table | None, scratch_dir: str, limit_s: float):
-        self._scratch = tempfile.mkdtemp(prefix="source-", dir=scratch_dir)
+    def __init__(self, module: str, scratch_dir: str) -> None:
         # The environment holds tokens and passwords that SQL of a user has no business with.
         environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-I", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
-            cwd=self._scratch,
+            cwd=scratch_dir or tempfile.gettempdir(),
         )
+
+    def end(self) -> None:
+        """Kills it, if it lives."""
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self.process.wait()
+
+
+class Child:
+    """One job in a process of its own. Use as a context: leaving it kills the process and clears its scratch folder."""
+
+    def __init__(
+        self, spare: Spare, job: Mapping[str, Any], keys: pa.Table | None, scratch_dir: str, limit_s: float
+    ) -> None:
+        self._spare, self._process = spare, spare.process
+        self._scratch = os.path.abspath(tempfile.mkdtemp(prefix="source-", dir=scratch_dir or None))
         self._output = _TimedPipe(self._file("stdout"), limit_s)
         try:
             self._ask({**job, "scratch": self._scratch, "keys": keys is not None}, keys)
@@ -81,12 +99,7 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        self._process.wait()
+        self._spare.end()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def answer(self) -> Any:
