@@ -12,10 +12,12 @@ from headrace.domain.outcome import Change
 from headrace.domain.spec import Field, FieldType, ObjectSpec
 from headrace.emulator import Entry
 
-from .world import Ran, World, declared_objects, sample
+from .world import Ran, World, declared_objects, sample, settings_of
 
 OBJECTS = {one.name: one for kind, one in declared_objects() if kind == "analytics_objects"}
-EVERY_OBJECT = pytest.mark.parametrize("spec", OBJECTS.values(), ids=OBJECTS)
+CORE = [one for one in OBJECTS.values() if one.settings is None]
+"""Those that take traits of any key. (Those of instances must be custom traits.)"""
+EVERY_OBJECT = pytest.mark.parametrize("spec", CORE, ids=[one.name for one in CORE])
 BATCHED = {f"{kind}-{one.name}": (kind, one) for kind, one in declared_objects() if kind != "rest_objects"}
 EVERY_BATCHED = pytest.mark.parametrize(("kind", "spec"), BATCHED.values(), ids=BATCHED)
 
@@ -45,6 +47,11 @@ def rules_of(spec: ObjectSpec, names: list[str] | None = None) -> tuple[dict[str
 
 def declare(world: World, kind: str, spec: ObjectSpec, fields: dict[str, Any], **more: Any) -> None:
     match = ("ref", "externalId") if spec.matchings else None
+    if spec.settings is not None:
+        given = {"id": "custom_object-1", "name": "site", "label": "Site", "writeMode": "writable"}
+        if not world.vitally.state.records("customObjects"):
+            world.vitally.seed("customObjects", [given])
+        more = {"settings": settings_of(spec), **more}
     world.sync(spec.name if kind != "events" else None, fields, type=kind, mode=None, match=match, **more)
 
 
@@ -71,7 +78,8 @@ def test_every_declared_field_arrives_where_it_belongs(kind: str, spec: ObjectSp
     for field in spec.fields:
         expected = _put(expected, field)
     assert expected == {name: value for name, value in message.items() if name in expected}
-    assert set(message) <= {*expected, "type", "messageId", "userId", "accountId", "organizationId"}
+    own = {"type", "messageId", "userId", "accountId", "organizationId", "externalId", "customObjectId"}
+    assert set(message) <= {*expected, *own}
 
 
 def _put(expected: dict[str, Any], field: Field) -> dict[str, Any]:
@@ -121,7 +129,8 @@ def findings(
 ) -> list[tuple[str, str]]:
     match = ("ref", "externalId") if spec.matchings else None
     name = spec.name if kind != "events" else None
-    return world.findings(name, fields, type=kind, mode=None, match=match, **sections)
+    settings = {"settings": settings_of(spec)} if spec.settings else {}
+    return world.findings(name, fields, type=kind, mode=None, match=match, **{**settings, **sections})
 
 
 @EVERY_BATCHED
@@ -416,3 +425,21 @@ def test_one_row_can_be_tried_without_disturbing_what_runs_send(kind: str, spec:
     (real,) = messages(ran)
     assert (trial["messageId"] == real["messageId"]) is spec.once
     assert "delivered" == tried.outcome.record.outcome
+
+
+def test_instances_of_a_custom_object_are_upserted_with_their_parent(world: World):
+    spec = OBJECTS["custom_object_instance"]
+    fields = {"name": {"column": "name"}, "accountId": {"column": "account"}}
+    for name in ("Site one", "Site renamed"):
+        world.rows({"key": "1", "ref": "site-1", "name": name, "account": "acme"})
+        declare(world, "analytics_objects", spec, fields)
+        ran = world.run()
+
+    (message,) = messages(ran)
+    assert ("customobjectinstance", "site-1", "custom_object-1", "acme") == tuple(
+        message[name] for name in ("type", "externalId", "customObjectId", "accountId")
+    )
+    assert "Site renamed" == world.vitally.state.by_external_id("instances")["site-1"]["name"]
+    assert [("field_required", "syncs.the-sync.settings.custom_object")] == findings(
+        world, "analytics_objects", spec, fields, settings={}
+    )

@@ -27,7 +27,7 @@ def open_destination(
     if sync is None or sync.object is None or sync.match is None:
         return RestObjects(connection, "account", "externalId")
     if sync.type == ANALYTICS_OBJECTS.name:
-        return AnalyticsObjects(connection, origin, sync.object, sync.parents)
+        return AnalyticsObjects(connection, origin, sync.object, sync.parents, sync.settings)
     return RestObjects(connection, sync.object, sync.match.field, sync.parents, sync.settings)
 
 

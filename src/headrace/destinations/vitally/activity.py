@@ -37,7 +37,7 @@ _TRAITS = Field(
 )
 _TAGS = Field("tags", FieldType.TEXTS, "Labels. The list replaces the one that is there.", clearable=True)
 _SOURCE = SettingsSpec(SourceSettings, check_source, frozenset({"source"}))
-_CUSTOM_OBJECT = SettingsSpec(InstanceSettings, check_instance, frozenset({"custom_object"}))
+CUSTOM_OBJECT = SettingsSpec(InstanceSettings, check_instance, frozenset({"custom_object"}))
 
 
 def _parents(account: str, modes: frozenset[Mode]) -> tuple[tuple[Field, Field], Requirement]:
@@ -204,7 +204,7 @@ CUSTOM_OBJECT_INSTANCE = ObjectSpec(
     matchings=(Matching("externalId", "Your own id of the instance.", _ALL), _BY_ID),
     requirements=(_ITS_CUSTOMER_NEEDED,),
     removed_rules=_REMOVED,
-    settings=_CUSTOM_OBJECT,
+    settings=CUSTOM_OBJECT,
     archives=True,
     notes=(
         "Whether Vitally moves an existing instance to another account or organization is documented two ways; the new "

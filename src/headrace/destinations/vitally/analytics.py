@@ -26,15 +26,24 @@ from headrace.destinations import (
 from headrace.destinations.answers import words
 from headrace.destinations.vitally.connection import Connection
 from headrace.destinations.vitally.declaration import VITALLY
+from headrace.destinations.vitally.ingestion import ANALYTICS_OBJECTS
 from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.responses import common_verdict
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record
 from headrace.domain.message_id import MessageIds
 from headrace.domain.request import NoResponse, Request, Response
+from headrace.domain.spec import FieldType
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_ID = {"organization": "organizationId", "account": "accountId", "user": "userId"}
+_ID = {
+    "organization": "organizationId",
+    "account": "accountId",
+    "user": "userId",
+    "custom_object_instance": "externalId",
+}
+_TYPE = {"custom_object_instance": "customobjectinstance"}
+"""What a message calls an object, where that is not its name."""
 
 
 class _Batches:
@@ -86,21 +95,34 @@ class AnalyticsObjects(_Batches):
     """A Vitally destination as one sync of analytics objects sees it."""
 
     def __init__(
-        self, connection: Connection, origin: Origin, object_name: str, parents: Literal["exact", "add"]
+        self,
+        connection: Connection,
+        origin: Origin,
+        object_name: str,
+        parents: Literal["exact", "add"],
+        settings: Mapping[str, str],
     ) -> None:
+        target = ANALYTICS_OBJECTS.object(object_name)
+        if target is None:
+            raise Bug("an object that is not declared reached the destination", object=object_name)
         # The link to an account that a user has left is taken away by a message of its own (vitally 7.5).
         self._unlinks = object_name == "user" and parents == "exact"
         super().__init__(connection, reads_before=self._unlinks)
-        self._kind = object_name
+        self._links = any(one.type is FieldType.REFERENCES for one in target.fields)
+        self._always = frozenset(name for rule in target.requirements for name in rule.any_of)
         self._id = _ID[object_name]
+        self._fixed = {"type": _TYPE.get(object_name, object_name)}
+        if object_id := settings.get("custom_object"):
+            self._fixed["customObjectId"] = object_id.strip()
         self._ids = MessageIds(origin.workspace, origin.sync_id, object_name)
 
     def messages(self, task: Task) -> Sequence[bytes]:
         record = _record_of(task)
-        body = {"type": self._kind, self._id: record.match, "traits": record.values.get("traits") or {}}
-        if self._kind != "user":
-            if (organization := record.references.get("organizationId")) is not None and task.operation.parents:
-                body["organizationId"] = organization.ids[0]
+        body = {**self._fixed, self._id: record.match, "traits": {}, **record.values}
+        if not self._links:
+            for name, reference in record.references.items():
+                if task.operation.parents or name in self._always:
+                    body[name] = reference.ids[0]
             return (self._encoded(body, task),)
         links = _links(record)
         several = len(links) > 1

@@ -1,10 +1,11 @@
-"""What Vitally's Analytics API takes, as declarations: organizations, accounts, users, and events (vitally 7).
+"""What Vitally's Analytics API takes, as declarations: organizations, accounts, users, instances, events (vitally 7).
 
 Parents are named by our own ids here, and nothing has to be looked up.
 """
 
 from __future__ import annotations
 
+from headrace.destinations.vitally.activity import CUSTOM_OBJECT
 from headrace.destinations.vitally.connection import ANALYTICS_TOKEN
 from headrace.destinations.vitally.objects import BY_EXTERNAL_ID, PARENTS_RULE, VIA_TRAITS
 from headrace.domain.spec import Field, FieldType, Matching, Mode, ObjectSpec, Requirement, SyncTypeSpec
@@ -86,6 +87,43 @@ USER = ObjectSpec(
     rank=3,
 )
 
+# vitally 7.7: the newest message. Its `name` is a field of its own, and one parent must stand in each message.
+INSTANCE = ObjectSpec(
+    name="custom_object_instance",
+    title="Custom object instances",
+    help="Records of a custom object that your workspace has defined, upserted by your own ids.",
+    fields=(
+        Field("name", FieldType.TEXT, "The name people see."),
+        Field(
+            "accountId",
+            FieldType.REFERENCE,
+            "Your own id of the account it belongs to.",
+            refers_to="account",
+            by=_OURS,
+        ),
+        Field(
+            "organizationId",
+            FieldType.REFERENCE,
+            "Your own id of the organization it belongs to.",
+            refers_to="organization",
+            by=_OURS,
+        ),
+        _TRAITS,
+    ),
+    modes=_UPSERT,
+    matchings=_MATCHINGS,
+    requirements=(
+        Requirement(
+            ("accountId", "organizationId"),
+            frozenset(),
+            "parent_required",
+            "Must specify at least one of: accountId or organizationId",
+        ),
+    ),
+    settings=CUSTOM_OBJECT,
+    rank=4,
+)
+
 EVENT = ObjectSpec(
     name="event",
     title="Events",
@@ -131,7 +169,7 @@ ANALYTICS_OBJECTS = SyncTypeSpec(
     title="Analytics objects",
     help="A hundred records a request, upserted by your own ids. One answer for all of them.",
     secret=ANALYTICS_TOKEN.name,
-    objects=(ORGANIZATION, ACCOUNT, USER),
+    objects=(ORGANIZATION, ACCOUNT, USER, INSTANCE),
 )
 
 EVENTS = SyncTypeSpec(
