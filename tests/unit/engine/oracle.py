@@ -39,6 +39,10 @@ class Expected:
     kinds: str = ""
 
 
+TYPED = "n"
+"""The column whose type the histories change."""
+
+
 class Oracle:
     """A dict of entries by key."""
 
@@ -99,8 +103,11 @@ class Oracle:
 
     def _expect(self, found: Expected, key: str, change: str, intended: Any, fault: str | None, *, again: bool) -> None:
         entry = self.known.get(key) or Entry()
-        # An intent that was never acknowledged is known by its hash alone, and another type of column has another hash.
-        forgotten = found.kinds != self.kinds and not self._is_acknowledged(entry) and entry.intended != "removed"
+        # An intent that was never acknowledged is known by its hash alone, and another type of value has another hash.
+        # (A null has the same in every type.)
+        typed = intended != "removed" and intended[0].get(TYPED) is not None
+        forgotten = typed and found.kinds != self.kinds and not self._is_acknowledged(entry)
+        forgotten = forgotten and entry.intended != "removed"
         generation = entry.generation + (1 if again or forgotten or entry.intended != intended else 0)
         old = entry.values if change != "added" else None
         found.rows[key] = (change, old, entry.match if change != "added" else None, generation, fault)
