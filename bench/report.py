@@ -90,6 +90,7 @@ _FOOT = """Baselines:
 
 - *bare DuckDB*: a script that hashes the ten columns of every row and full-outer-joins them with a table of key and hash, memory_limit 1 GB.
 - *bare loop*: aiohttp on uvloop that puts ready-made bodies, 32 at once, and does nothing else. Its requests are those of the run: PUT, an address for each record, the same headers, bodies of the same fields.
+- *bare batches*: the same with ready-made batches of a hundred messages of the same fields, 4 at once.
 - *drt-core 1.2.1*: its DuckDB source and REST API destination, one request a row.
 - *bare SQLite*: the same outcomes, without their calls, by `executemany` in transactions of 500 rows.
 - *allowed*: what the server's limit lets through; the rate used is scored by the times at which the server accepted requests.

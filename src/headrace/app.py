@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
-from headrace.service.assembly import Assembly, opened_source, secret_faults
 from headrace.service.catalog import FOLDERS, CatalogService
-from headrace.service.runs import RunService
+from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.secrets import Secrets
-from headrace.service.suggestions import SuggestionService
-from headrace.service.trials import TrialService
 from headrace.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from headrace.service.assembly import Assembly
+    from headrace.service.runs import RunService
+    from headrace.service.suggestions import SuggestionService
+    from headrace.service.trials import TrialService
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -130,25 +133,40 @@ class App:
 
         return CatalogService(
             self._workspace.catalog if self._workspace else None,
-            lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb // 3),
+            lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb),
             faults,
             self._read_secrets_beside,
         )
 
+    # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
+
+    @cached_property
+    def sources(self) -> Sources:
+        scratch = str(self.workspace.tmp_path)
+        return Sources(self.catalog, self.secrets, scratch, self.settings.memory_limit_mb)
+
     @cached_property
     def assembly(self) -> Assembly:
-        return Assembly(self.workspace, self.catalog, self.secrets, self.settings.memory_limit_mb)
+        from headrace.service.assembly import Assembly
+
+        return Assembly(self.workspace, self.catalog, self.secrets, self.sources, self.settings.memory_limit_mb)
 
     @cached_property
     def runs(self) -> RunService:
+        from headrace.service.runs import RunService
+
         return RunService(self.workspace, self.catalog, self.assembly, self.clock)
 
     @cached_property
     def trials(self) -> TrialService:
+        from headrace.service.trials import TrialService
+
         return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
 
     @cached_property
     def suggestions(self) -> SuggestionService:
+        from headrace.service.suggestions import SuggestionService
+
         return SuggestionService(self.catalog, self.assembly)
 
     def close(self) -> None:

@@ -61,15 +61,16 @@ def run(
     json: Json = False,
 ) -> int:
     """Run syncs to their end: only what changed is sent."""
-    from headrace.engine.job import RunOptions
-
     if all_ == bool(syncs):
         raise UserError("Name the syncs to run, or say --all.", code="usage")
     if full_resync and reset_cdc:
         message = "--full-resync sends every row and --reset-cdc sends none. Choose one."
         raise UserError(message, code="usage")
-    options = RunOptions(full_resync=full_resync, reset_cdc=reset_cdc, keys=split_keys(keys))
     with opened() as app:
+        app.sources.start_ahead(syncs or [])
+        from headrace.engine.job import RunOptions
+
+        options = RunOptions(full_resync=full_resync, reset_cdc=reset_cdc, keys=split_keys(keys))
         names = app.runs.in_order(None if all_ else syncs)
         if not names:
             raise UserError("There is no sync yet. `headrace apply PATH` makes some.", code="nothing_to_run")

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headrace.destinations import Destination, Origin, destination_kind
-from headrace.domain.config import (
-    DestinationConfig,
-    FileSource,
-    ModelConfig,
-    PostgresSource,
-    SecretRef,
-    SyncConfig,
-    sync_id,
-)
+from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, sync_id
 from headrace.domain.errors import ConfigurationError, Finding, UserError
 from headrace.domain.shapes import near
 from headrace.domain.spec import ObjectSpec
 from headrace.engine.job import Job, Paths, RunOptions
 from headrace.service.catalog import CatalogService
+from headrace.service.opening import SOURCE_SHARE, Sources, secret_reference
 from headrace.service.secrets import Secrets
-from headrace.sources import Source, open_source
+from headrace.sources import Source
 from headrace.store.workspace import Workspace
-
-SOURCE_SHARE = 3
-"""The source's own process takes at most this part of the memory limit; the planner takes the rest."""
 
 
 class Assembly:
     """Opens what a sync needs, by name."""
 
-    def __init__(self, workspace: Workspace, catalog: CatalogService, secrets: Secrets, memory_limit_mb: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        catalog: CatalogService,
+        secrets: Secrets,
+        sources: Sources,
+        memory_limit_mb: int,
+    ) -> None:
         self._workspace = workspace
+        self._sources = sources
         self._catalog = catalog
         self._secrets = secrets
         self._memory_limit_mb = memory_limit_mb
 
     def source(self, name: str) -> Source:
-        return opened_source(
-            name,
-            self._catalog.get("source", name),
-            self._secrets,
-            str(self._workspace.tmp_path),
-            self._memory_limit_mb // SOURCE_SHARE,
-        )
+        return self._sources.open(name)
 
     def destination(self, name: str, sync_name: str = "", sync: SyncConfig | None = None) -> Destination:
         """The destination, with the tokens that are set; with a sync, the one it needs must be."""
@@ -54,7 +43,7 @@ class Assembly:
         secrets: dict[str, str] = {}
         for secret, written in kind.SPEC.secret_references(config.settings).items():
             try:
-                secrets[secret] = self._secrets.resolve(_reference(written), f"{name}.{secret}")
+                secrets[secret] = self._secrets.resolve(secret_reference(written), f"{name}.{secret}")
             except UserError:
                 if secret in needed:
                     raise
@@ -113,35 +102,3 @@ class Assembly:
     def rank(self, name: str) -> int:
         """Where the sync stands in the order parents before children."""
         return self.target(name).rank
-
-
-def opened_source(
-    name: str, config: FileSource | PostgresSource, secrets: Secrets, scratch: str, memory_limit_mb: int
-) -> Source:
-    """The source of that configuration. Raises UserError `secret_missing`."""
-    settings: dict[str, Any] = config.model_dump(exclude_none=True, exclude={"url", "password", "type"})
-    settings["statement_timeout"] = config.statement_timeout.total_seconds()
-    if isinstance(config, FileSource):
-        settings["memory_limit"] = f"{memory_limit_mb}MB"
-    else:
-        for key in ("url", "password"):
-            if (reference := getattr(config, key)) is not None:
-                settings[key] = secrets.resolve(reference, f"{name}.{key}")
-    return open_source(config.type, settings, scratch)
-
-
-def secret_faults(config: DestinationConfig, name: str, secrets: Secrets) -> dict[str, str]:
-    """Secret setting -> why it can't be had, of those that the destination refers to."""
-    faults: dict[str, str] = {}
-    for secret, written in destination_kind(config.type).SPEC.secret_references(config.settings).items():
-        if written is None:
-            continue
-        try:
-            secrets.resolve(_reference(written), f"{name}.{secret}")
-        except UserError as error:
-            faults[secret] = error.message
-    return faults
-
-
-def _reference(raw: Mapping[str, Any] | SecretRef | None) -> SecretRef | None:
-    return raw if raw is None or isinstance(raw, SecretRef) else SecretRef.model_validate(raw)

@@ -52,6 +52,10 @@ class Source(Protocol):
     """True where `read` takes `select`, evaluated by the same DuckDB version that the planner runs,
     and reading twice is cheap: the planner then asks for keys and hashes first and for full rows later."""
 
+    def start_ahead(self) -> None:
+        """Begins what takes long before the first answer, if anything does. Nothing is read, nothing raised."""
+        ...
+
     def check(self) -> str:
         """Connects and says in one line what answered (`PostgreSQL 16.4, database shop`)."""
         ...

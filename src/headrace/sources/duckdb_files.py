@@ -48,6 +48,11 @@ class _DuckdbFiles:
             memory_limit=str(settings.get("memory_limit") or "1GB"),
         )
 
+    def start_ahead(self) -> None:
+        if self._spare is None:
+            self._spare = Spare(_CHILD, self._scratch_dir)
+            finalize(self, self._spare.end)
+
     def check(self) -> str:
         with self._child("check") as child:
             found = child.answer()
@@ -61,8 +66,7 @@ class _DuckdbFiles:
     def columns(self, query: Query) -> Columns:
         with self._child("columns", query) as child:
             # Whoever asks for columns usually reads next: the process for that starts while this one works.
-            self._spare = Spare(_CHILD, self._scratch_dir)
-            finalize(self, self._spare.end)
+            self.start_ahead()
             return _columns(child.answer())
 
     @contextmanager

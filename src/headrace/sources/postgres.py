@@ -66,6 +66,9 @@ class PostgresSource:
         uri, secret = connection_uri(settings)
         return cls(uri, secret=secret, statement_timeout_s=seconds_setting(settings))
 
+    def start_ahead(self) -> None:
+        return
+
     def check(self) -> str:
         with self._session() as cursor:
             version, database = _rows(cursor, "SELECT current_setting('server_version'), current_database()")[0]

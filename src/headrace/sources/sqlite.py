@@ -69,6 +69,9 @@ class SqliteSource:
     def open(cls, settings: Mapping[str, Any], scratch_dir: str) -> Self:
         return cls(path_setting(cls.kind, settings), statement_timeout_s=seconds_setting(settings))
 
+    def start_ahead(self) -> None:
+        return
+
     def check(self) -> str:
         with self._session() as (connection, _):
             tables = len(_table_names(connection))

@@ -9,8 +9,8 @@ from typing import Any
 from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import Finding, SourceError
-from headrace.service.assembly import secret_faults
 from headrace.service.catalog import CatalogService, Checked
+from headrace.service.opening import secret_faults
 from headrace.service.secrets import Secrets
 from headrace.store.workspace import Workspace
 

@@ -15,9 +15,7 @@ from headrace.destinations import (
     Accepted,
     Batching,
     BatchVerdict,
-    Limits,
     Origin,
-    Probe,
     Refused,
     Stop,
     Task,
@@ -25,10 +23,9 @@ from headrace.destinations import (
 )
 from headrace.destinations.answers import words
 from headrace.destinations.vitally.connection import Connection
-from headrace.destinations.vitally.declaration import VITALLY
 from headrace.destinations.vitally.ingestion import ANALYTICS_OBJECTS
-from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.responses import common_verdict
+from headrace.destinations.vitally.workspace import VitallyWorkspace
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record
 from headrace.domain.message_id import MessageIds
@@ -46,15 +43,14 @@ _TYPE = {"custom_object_instance": "customobjectinstance"}
 """What a message calls an object, where that is not its name."""
 
 
-class _Batches:
+class _Batches(VitallyWorkspace):
     """What objects and events share: the batch, its answer, the connection."""
 
-    spec = VITALLY
     api = "analytics"
 
     def __init__(self, connection: Connection, *, reads_before: bool) -> None:
         settings = connection.settings
-        self._connection = connection
+        super().__init__(connection)
         self._url = connection.url("analytics", "/analytics/v1/batch")
         # The body is a bare array (vitally 7.6): two brackets, and a comma between messages.
         self.batching = Batching(
@@ -77,18 +73,6 @@ class _Batches:
             message = f"{self._url} answered {answer.status}: {words(answer)}. Check region, subdomain and "
             return Stop("destination_misconfigured", f"{message}analytics_url.")
         return Refused(answer.status, words(answer))
-
-    def limits(self, api: str) -> Limits:
-        return self._connection.limits(api)
-
-    def authorize(self, api: str) -> Mapping[str, str]:
-        return self._connection.authorize(api)
-
-    def probes(self) -> Sequence[Probe]:
-        return probes(self._connection)
-
-    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
-        return read_probe(self._connection, probe, answer)
 
 
 class AnalyticsObjects(_Batches):

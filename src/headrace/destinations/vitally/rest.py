@@ -6,7 +6,7 @@ The algorithm is right under every reading of what is unknown: a POST of an exis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from headrace.destinations import (
@@ -14,11 +14,9 @@ from headrace.destinations import (
     UPDATED_INSTEAD,
     Known,
     Learned,
-    Limits,
     Listed,
     NeedParents,
     Page,
-    Probe,
     Retry,
     Send,
     Settled,
@@ -29,11 +27,10 @@ from headrace.destinations import (
 )
 from headrace.destinations.answers import parsed, words
 from headrace.destinations.vitally.connection import Connection
-from headrace.destinations.vitally.declaration import VITALLY
 from headrace.destinations.vitally.objects import REST_OBJECTS
-from headrace.destinations.vitally.probes import probes, read_probe
 from headrace.destinations.vitally.requests import Choices, Requests
 from headrace.destinations.vitally.responses import common_verdict, rejected
+from headrace.destinations.vitally.workspace import VitallyWorkspace
 from headrace.domain.errors import Bug
 from headrace.domain.mapping import Record, Reference
 from headrace.domain.outcome import RowFault, RowOutcome
@@ -47,10 +44,9 @@ NOT_FOUND_BY_SOURCE = RowFault(
 )
 
 
-class RestObjects:
+class RestObjects(VitallyWorkspace):
     """A Vitally destination as one sync of REST objects sees it."""
 
-    spec = VITALLY
     api = "rest"
     batching = None
 
@@ -66,7 +62,7 @@ class RestObjects:
         matching = target.matching(match_field) if target else None
         if target is None or matching is None:
             raise Bug("what is not declared reached the destination", object=object_name, match=match_field)
-        self._connection = connection
+        super().__init__(connection)
         self._object = target
         self._match = match_field
         self._folds = matching.folds
@@ -311,20 +307,6 @@ class RestObjects:
         ]
         following = document.get("next")
         return Page(records, following if isinstance(following, str) and following else None)
-
-    # The connection -----------------------------------------------------------------------------------------------
-
-    def limits(self, api: str) -> Limits:
-        return self._connection.limits(api)
-
-    def authorize(self, api: str) -> Mapping[str, str]:
-        return self._connection.authorize(api)
-
-    def probes(self) -> Sequence[Probe]:
-        return probes(self._connection)
-
-    def read_probe(self, probe: Probe, answer: Response | NoResponse) -> tuple[str, str]:
-        return read_probe(self._connection, probe, answer)
 
 
 def _record_of(task: Task) -> Record:
