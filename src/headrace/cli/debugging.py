@@ -148,7 +148,8 @@ def _say_rows(app: App, run: int, groups: list[OutcomeCount], found: list[Logged
     table = []
     for one in found:
         record = one.record
-        message = clean(record.message or "") + (f" ({clean(record.theirs)})" if record.theirs else "")
+        said = record.message or ""
+        message = clean(said) + (f" ({clean(record.theirs)})" if record.theirs and record.theirs not in said else "")
         cells = [clean(record.key), str(record.change or ""), f"{glyph(record.outcome)}{record.outcome}"]
         table.append([*cells, record.code or "", f"{run}/{record.call}" if record.call else "", message])
     say_table(("key", "change", "outcome", "code", "call", "message"), table)

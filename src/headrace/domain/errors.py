@@ -69,7 +69,10 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else f"{self.path}: " if self.path else ""
-        return f"{where}{'warning: ' if self.warning else ''}{self.code}: {self.message}"
+        # A line of a file may hold a whole sync: the message says which part of it, or its address does.
+        last = self.path.rpartition(".")[2]
+        at = f" ({self.path})" if self.place and last and last not in self.message else ""
+        return f"{where}{'warning: ' if self.warning else ''}{self.code}: {self.message}{at}"
 
 
 class ConfigurationError(UserError):

@@ -47,7 +47,9 @@ def lint_sync(name: str, sync: SyncConfig, spec: DestinationSpec, columns: Colum
         said = f'has no object "{sync.object}"' if sync.object else "needs an object"
         message = f"Sync type {sync.type} {said}.{near(sync.object or '', known)}"
         yield Finding("unknown_value" if sync.object else "field_required", message, f"{path}.object")
-        return
+        if len(sync_type.objects) > 1:
+            return
+        target = sync_type.objects[0]  # what else is wrong can be said: no other can be meant
     yield from _lint_choices(path, sync, target)
     yield from _lint_sections(path, sync, sync_type, target)
     yield from _lint_settings(path, sync, sync_type, target)
@@ -62,8 +64,8 @@ def _lint_choices(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[F
         yield Finding("field_required", f"A mode is required: {', '.join(modes)}.", f"{path}.mode")
     elif sync.mode is not None and sync.mode not in target.modes:
         said = f'There is no mode "{sync.mode}"' if sync.mode not in set(Mode) else f'"{sync.mode}" is no mode here'
-        message = f"{said}.{near(sync.mode, modes)}"
-        message += f" {target.title} have one way only: leave mode out." if len(modes) == 1 else ""
+        only = f" {target.title} have one way only: leave mode out."
+        message = f"{said}.{only if len(modes) == 1 else near(sync.mode, modes)}"
         yield Finding("unknown_value", message, f"{path}.mode")
     if not target.matchings:
         if sync.match is not None:
@@ -142,6 +144,10 @@ def _lint_fields(path: str, sync: SyncConfig, target: ObjectSpec, columns: Colum
             yield Finding("unknown_field", message, here)
         elif spec.section and isinstance(rule, r.ObjectRule) and isinstance(getattr(sync, name), dict):
             for key, inner in rule.object.items():
+                reserved = target.field(key)
+                if reserved is not None and reserved.inside == name and key in sync.fields:
+                    message = f'"{key}" is a field too, and the field is what is sent. Take it out of {name}.'
+                    yield Finding("field_twice", message, f"{here}.{key}")
                 yield from _lint_rule(f"{here}.{key}", inner, FieldType.ANY, columns, None)
         else:
             yield from _lint_rule(here, rule, spec.type, columns, spec)
@@ -288,7 +294,7 @@ def _lint_constant(
 
 def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[Finding]:
     """Fields that this mode and match need and nobody mapped: all of them, each with the destination's own words."""
-    mapped = set(sync.rules)
+    mapped = {name for name, rule in sync.rules.items() if not _gives_nothing(rule)}
     matched = sync.match.field if sync.match else None
     mode = _mode_of(sync, target)
     for spec in target.fields:
@@ -298,6 +304,17 @@ def _lint_required(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[
     for rule in target.requirements:
         if rule.holds_for(matched, mode) and not mapped.intersection(rule.any_of):
             yield Finding(rule.code, rule.message, f"{path}.fields.{rule.any_of[0]}")
+
+
+def _gives_nothing(rule: r.Rule) -> bool:
+    """Whether a rule is null or blank for every row."""
+    match rule:
+        case r.StaticRule(static=value):
+            return value is None or (isinstance(value, str) and not value.strip())
+        case r.TemplateRule(template=text):
+            return not text.strip()
+        case _:
+            return False
 
 
 def _mode_of(sync: SyncConfig, target: ObjectSpec) -> Mode | None:

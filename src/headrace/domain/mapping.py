@@ -147,10 +147,10 @@ class Mapping:
     def _is_complete(self, values: Dict[str, Any], references: Dict[str, Reference]) -> bool:
         """Whether everything that is required is there: the usual case, told without making sets of it."""
         for name in self._required:
-            if values.get(name) in (None, "") and name not in references:
+            if is_blank(values.get(name)) and name not in references:
                 return False
         for rule in self._rules:
-            if not any(name in references or values.get(name) not in (None, "") for name in rule.any_of):
+            if not any(name in references or not is_blank(values.get(name)) for name in rule.any_of):
                 return False
         return True
 
@@ -161,9 +161,9 @@ class Mapping:
         faults = [
             RowFault("field_required", f'Required field "{name}" is null or empty.', name)
             for name in self._required
-            if name not in references and values.get(name) in (None, "") and name not in refused
+            if name not in references and is_blank(values.get(name)) and name not in refused
         ]
-        there = {name for name, value in values.items() if value not in (None, "")} | references.keys() | set(refused)
+        there = {name for name, value in values.items() if not is_blank(value)} | references.keys() | set(refused)
         faults += [
             RowFault(rule.code, rule.message, rule.any_of[0]) for rule in self._rules if there.isdisjoint(rule.any_of)
         ]
@@ -212,6 +212,11 @@ def compile_mapping(sync: SyncConfig, spec: ObjectSpec, columns: Columns, variab
         _required=tuple(one.name for one in spec.fields if mode in one.required_for and one.name != matched),
         _rules=tuple(one for one in spec.requirements if one.holds_for(matched, mode)),
     )
+
+
+def is_blank(value: Any) -> bool:
+    """Null, or text with nothing in it: not there, where something is required."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def fingerprint(sync: SyncConfig, shaping: Collection[str] = ()) -> str:

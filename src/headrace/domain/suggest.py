@@ -270,10 +270,19 @@ def _spelling(left: str, right: str) -> float:
 # Keys of one's own ------------------------------------------------------------------------------------------------
 
 
+_BYTES = "bytes; map it yourself if somebody is to read Base64"
+
+
 def _own_keys(
     sync: SyncConfig, target: ObjectSpec, columns: list[Column], known_keys: Collection[str]
 ) -> tuple[list[Suggestion], list[LeftOut]]:
     """The columns that no field takes, as keys of the field that holds such."""
+    if target.others is not None:
+        why = "sent under its own name"
+        named = [one for one in columns if one.type is not ColumnType.BINARY]
+        return [Suggestion((one.name,), one.name, None, 0.5, why) for one in named], [
+            LeftOut(one.name, _BYTES) for one in columns if one.type is ColumnType.BINARY
+        ]
     home = next((one for one in target.fields if one.type is FieldType.OBJECT), None)
     if home is None:
         return [], [LeftOut(column.name, "no field has its name") for column in columns]
@@ -288,7 +297,7 @@ def _own_keys(
     for column in columns:
         key = spellings.get("".join(_words(column.name)), column.name)
         if column.type is ColumnType.BINARY:
-            left_out.append(LeftOut(column.name, "bytes; map it yourself if somebody is to read Base64"))
+            left_out.append(LeftOut(column.name, _BYTES))
         elif key in there:
             left_out.append(LeftOut(column.name, f'"{home.name}" has a key "{key}" already'))
         else:

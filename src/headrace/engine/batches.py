@@ -233,7 +233,8 @@ class BatchExecutor:
         words, times = self._alike
         self._alike = (verdict.words, times + 1 if words == verdict.words else 1)
         if self._alike[1] >= REFUSED_ALIKE and self._recorder.counts.delivered == 0:
-            message = f"The first {REFUSED_ALIKE} rows of a refused batch were each refused alike: {fault.message} "
+            said = fault.message.rstrip(".")
+            message = f"The first {REFUSED_ALIKE} rows of a refused batch were each refused alike: {said}. "
             message += "The rest was not tried: mend the mapping or the destination, and run again."
             self._halt(RunStopped(message, code=fault.code))
 

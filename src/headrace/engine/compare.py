@@ -17,7 +17,7 @@ from headrace.domain.config import Guard
 from headrace.domain.outcome import Counts
 from headrace.domain.spec import RemovedRule
 from headrace.engine.extract import Extraction, Extractor
-from headrace.engine.ledger import Ledger, Shape, State, one_value
+from headrace.engine.ledger import SETTLED, Ledger, Shape, State, one_value
 from headrace.engine.sqltext import bucket_of, literal
 
 DIGESTS_PAY_FROM = 200_000
@@ -154,6 +154,7 @@ class Comparison:
         old_hash = self._ledger.hash_expression(shape)
         match = "c.match" if not self._extraction.match_is_key else "CAST(NULL AS VARCHAR)"
         unchanged = f"c.hash = {old_hash} AND l.mapping = {self._fingerprint} AND l.state = {State.DELIVERED:d}"
+        unchanged += f" AND {SETTLED}"
         if self._options.once:
             unchanged = f"c.key IS NOT NULL AND l.state = {State.DELIVERED:d}"
         if self._options.full_resync:
@@ -163,7 +164,8 @@ class Comparison:
             f"SELECT coalesce(c.key, {key}) AS key, c.key IS NULL AS gone, "
             f"l.key IS NULL AS new, c.hash AS hash, {match} AS match, {old_hash} AS old_hash, "
             "l.mapping AS mapping, l.state AS state, coalesce(l.match, CAST(l.key AS VARCHAR)) AS old_match, "
-            "l.generation AS generation, l.intended AS intended, l.code AS code, l.skipped_at AS skipped_at "
+            "l.generation AS generation, l.intended AS intended, l.code AS code, l.skipped_at AS skipped_at, "
+            f"{SETTLED} AS settled "
             f"FROM (SELECT * FROM {present} WHERE key IS NOT NULL) c FULL OUTER JOIN {known} l ON c.key = {key} "
             f"WHERE ({unchanged}) IS DISTINCT FROM true"
         )
@@ -199,6 +201,7 @@ class Comparison:
     def _count_new(self, unusable: int) -> Counts:
         """`delta` where nothing is known: the present rows themselves, all of them added. Nothing is copied."""
         unknown = "hash AS old_hash, mapping, state, match AS old_match, generation, intended, code, skipped_at"
+        unknown += f", {SETTLED.replace('l.', '')} AS settled"
         self._con.execute(
             "CREATE OR REPLACE TEMP VIEW delta AS SELECT c.*, false AS gone, true AS new, 'added' AS change, l.* "
             f"FROM current c LEFT JOIN (SELECT {unknown} FROM ledger.rows WHERE false) l ON true "
@@ -215,7 +218,7 @@ class Comparison:
             f"(code IS DISTINCT FROM {literal(self._options.skip_code or '')} "
             f"OR skipped_at + INTERVAL {seconds} SECOND <= make_timestamp(epoch_us(now())))"
         )
-        same = f"(hash = old_hash AND mapping = {self._fingerprint})"
+        same = f"(hash = old_hash AND mapping = {self._fingerprint} AND settled)"
         if self._options.full_resync:
             same = "false"
         known = f"state IN ({State.DELIVERED:d}, {State.SKIPPED_KNOWN:d}, {State.GONE:d})"

@@ -80,6 +80,7 @@ class Exchange:
         self._chance = random.Random()
         self._timeouts_s: dict[str, float] = {}
         self._masked: dict[str, Mapping[str, str]] = {}
+        self._hidden: dict[str, Sequence[tuple[str, bytes]]] = {}
 
     async def ask(
         self,
@@ -142,7 +143,7 @@ class Exchange:
         verdict: Read | Retry | Stop = Retry("the run ended before an answer came")
         try:
             answer = await self._transport.send(request, self._destination.authorize, timeout_s)
-            if isinstance(answer, Response) and answer.status >= 300:
+            if isinstance(answer, Response):
                 answer = self._without_secrets(request.api, answer)
             verdict = read(answer)
         finally:
@@ -198,15 +199,22 @@ class Exchange:
         return self._masked[api]
 
     def _without_secrets(self, api: str, answer: Response) -> Response:
-        """The answer, where a proxy or a page of errors repeats our credential, without it."""
+        """The answer, where a proxy, an echo or a page of errors repeats our credential, without it."""
         body, headers = answer.body, answer.headers
-        for value in self._destination.authorize(api).values():
-            for secret in {value, value.rpartition(" ")[2]}:
-                if secret and secret.encode() in body:
-                    body = body.replace(secret.encode(), MASK.encode())
-                if secret and any(secret in one for one in headers.values()):
-                    headers = {name: one.replace(secret, MASK) for name, one in headers.items()}
+        for secret, encoded in self._secrets(api):
+            if encoded in body:
+                body = body.replace(encoded, MASK.encode())
+            if any(secret in one for one in headers.values()):
+                headers = {name: one.replace(secret, MASK) for name, one in headers.items()}
         return answer if body is answer.body and headers is answer.headers else Response(answer.status, headers, body)
+
+    def _secrets(self, api: str) -> Sequence[tuple[str, bytes]]:
+        """What must not be kept: the values of the credential's headers, whole and without their scheme."""
+        if api not in self._hidden:
+            values = self._destination.authorize(api).values()
+            found = {part for value in values for part in (value, value.rpartition(" ")[2]) if part}
+            self._hidden[api] = [(one, one.encode()) for one in sorted(found, key=len, reverse=True)]
+        return self._hidden[api]
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, or raises Cancelled as soon as the run is told to end."""

@@ -193,7 +193,7 @@ class Executor:
         if settled.outcome is RowOutcome.REJECTED and fault is not None:
             any_delivered = self._recorder.counts.delivered > 0
             if self._exchange.health.row_refused(fault.theirs or fault.message, any_delivered=any_delivered):
-                message = f"The first rows of the run were all refused alike: {fault.message} "
+                message = f"The first rows of the run were all refused alike: {fault.message.rstrip('.')}. "
                 message += "The rest was not tried: mend the mapping or the destination, and run again."
                 self._halt(RunStopped(message, code=fault.code))
         return End(settled.outcome, fault, call)

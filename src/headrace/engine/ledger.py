@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 REMOVAL = 1
 """`intended` of a removal; 0 is that of what nobody knows any more."""
+SETTLED = "coalesce(l.intended = xor(l.hash, l.mapping), false)"
+"""SQL: whether what was acknowledged is also what was last about to be sent.
+
+If not, a later version, or a removal, was sent and its answer never came: the record may be that, so the row is planned
+although it is as acknowledged.
+"""
 _NO_HASH = "CAST(NULL AS UBIGINT)"
 
 
@@ -101,6 +107,7 @@ class Ledger:
         self.shape: Shape | None = None
         self.same_hash = True
         self.folded_sequence = 0
+        self.folded_run: int | None = None
         self.rows = 0
 
     def attach(self, *, write: bool = False) -> None:
@@ -128,10 +135,11 @@ class Ledger:
         sql = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'ledger' AND table_name = 'meta'"
         if not one_value(self._con, sql):
             return
-        row = self._con.execute(f"SELECT document, folded_sequence, probe = {PROBE} FROM ledger.meta").fetchall()[0]
+        select = f"SELECT document, folded_sequence, probe = {PROBE}, folded_run FROM ledger.meta"
+        row = self._con.execute(select).fetchall()[0]
         document = orjson.loads(row[0])
         self.shape = Shape(document["key_type"], tuple(Kept(name, kind) for name, kind in document["columns"]))
-        self.folded_sequence, self.same_hash = row[1], row[2]
+        self.folded_sequence, self.same_hash, self.folded_run = row[1:]
         self.rows = one_value(self._con, "SELECT count(*) FROM ledger.rows")
 
     # Reading it for a plan ----------------------------------------------------------------------------------------
@@ -175,26 +183,35 @@ class Ledger:
     def fold(self, planned_path: str, acknowledgements: Acknowledgements) -> int:
         """Takes what a run recorded into the ledger and removes the plan's file. Returns the rows acknowledged.
 
-        Idempotent: one transaction moves rows and `folded_sequence` together, and the plan's file goes last.
+        Idempotent: one transaction moves rows, `folded_sequence` and `folded_run`, and the plan's file goes last.
         """
+        acked = 0
         self._con.execute(f"ATTACH {literal(planned_path)} AS planned (READ_ONLY)")
         try:
-            plan = self._con.execute("SELECT run_id, mapping, document FROM planned.plan").fetchall()[0]
-            run_id, mapping, document = plan[0], plan[1], orjson.loads(plan[2])
-            shape = Shape(document["key_type"], tuple(Kept(name, kind) for name, kind in document["columns"]))
-            if document["baseline"]:
-                self._con.execute(
-                    "CREATE OR REPLACE TEMP TABLE acks AS "
-                    "SELECT rowid AS position, 'delivered' AS outcome, CAST(NULL AS VARCHAR) AS code FROM planned.rows"
-                )
-                last = self.folded_sequence
-            else:
-                last = self._load_acks(acknowledgements.since(run_id, self.folded_sequence))
-            acked: int = one_value(self._con, "SELECT count(*) FROM acks")
-            self._fold_rows(shape, mapping, last)
+            run_id, mapping, text = self._con.execute("SELECT run_id, mapping, document FROM planned.plan").fetchall()[
+                0
+            ]
+            if run_id != self.folded_run:  # else the process died before it could remove the plan's file
+                acked = self._fold_plan(run_id, mapping, orjson.loads(text), acknowledgements)
         finally:
             self._con.execute("DETACH planned")
         remove_database(planned_path)
+        return acked
+
+    def _fold_plan(
+        self, run_id: int, mapping: int, document: dict[str, Any], acknowledgements: Acknowledgements
+    ) -> int:
+        shape = Shape(document["key_type"], tuple(Kept(name, kind) for name, kind in document["columns"]))
+        last = self.folded_sequence
+        if document["baseline"]:
+            self._con.execute(
+                "CREATE OR REPLACE TEMP TABLE acks AS "
+                "SELECT rowid AS position, 'delivered' AS outcome, CAST(NULL AS VARCHAR) AS code FROM planned.rows"
+            )
+        else:
+            last = self._load_acks(acknowledgements.since(run_id, last))
+        acked: int = one_value(self._con, f"SELECT count(*) FROM acks a WHERE {_ACKNOWLEDGED}")
+        self._fold_rows(shape, mapping, last, run_id)
         return acked
 
     def _load_acks(self, batches: Iterable[Sequence[tuple[int, int, str, str | None]]]) -> int:
@@ -213,19 +230,19 @@ class Ledger:
                 }
             )
             self._con.register("acks_in", arrow)
-            self._con.execute("INSERT INTO acks SELECT * FROM acks_in WHERE outcome IN ('delivered', 'skipped')")
+            self._con.execute("INSERT INTO acks SELECT * FROM acks_in WHERE outcome <> 'owed'")
             self._con.unregister("acks_in")
             last = max(last, batch[-1][0])
         return last
 
-    def _fold_rows(self, shape: Shape, mapping: int, last: int) -> None:
+    def _fold_rows(self, shape: Shape, mapping: int, last: int, run_id: int) -> None:
         con = self._con
         con.execute("BEGIN")
         try:
             if self.shape is None:
                 con.execute(
                     "CREATE TABLE IF NOT EXISTS ledger.meta "
-                    "(document VARCHAR, folded_sequence BIGINT, probe VARCHAR, format INTEGER)"
+                    "(document VARCHAR, folded_sequence BIGINT, probe VARCHAR, format INTEGER, folded_run BIGINT)"
                 )
                 con.execute("DROP TABLE IF EXISTS ledger.rows")
                 con.execute(shape.create("ledger.rows"))
@@ -248,7 +265,7 @@ class Ledger:
             ).decode()
             self._digest(mapping)
             con.execute("DELETE FROM ledger.meta")
-            con.execute(f"INSERT INTO ledger.meta SELECT ?, ?, {PROBE}, {FORMAT}", [document, last])
+            con.execute(f"INSERT INTO ledger.meta SELECT ?, ?, {PROBE}, {FORMAT}, ?", [document, last, run_id])
             con.execute("COMMIT")
         except BaseException:
             with suppress(duckdb.Error):
@@ -259,7 +276,7 @@ class Ledger:
 
     def _digest(self, mapping: int) -> None:
         """One row a bucket: how many rows are as delivered, and their digest; none where one is not so plain."""
-        plain = f"state = {State.DELIVERED:d} AND mapping = {mapping}"
+        plain = f"state = {State.DELIVERED:d} AND mapping = {mapping} AND {SETTLED.replace('l.', '')}"
         self._con.execute(
             f"CREATE OR REPLACE TABLE ledger.digests AS SELECT {bucket_of('key')} AS bucket, "
             f"count(*) AS rows, {mapping}::UBIGINT AS mapping, "
@@ -269,8 +286,13 @@ class Ledger:
         )
 
     def _folded(self, shape: Shape, mapping: int) -> str:
-        """One row for each planned row: as acknowledged, or as it was with its new generation."""
-        acked = "a.position IS NOT NULL"
+        """One row for each planned row: as acknowledged, or as it was with its new generation.
+
+        What was surely not taken stays as it was: our own check refused it, or the destination did. (Where the old
+        record was to be removed first, only that may have been done.)
+        """
+        acked = f"coalesce({_ACKNOWLEDGED}, false)"
+        not_taken = "(a.outcome = 'invalid' OR (a.outcome = 'rejected' AND NOT p.replaces))"
         removed = "p.change = 'removed'"
         tombstone = f"({acked} AND {removed})"
         fresh = f"({acked} AND NOT {removed})"
@@ -297,7 +319,7 @@ class Ledger:
             f"CASE WHEN {skipped} THEN make_timestamp(epoch_us(now())) WHEN {acked} THEN NULL ELSE l.skipped_at END "
             f"AS skipped_at{kept} "
             "FROM planned.rows p LEFT JOIN acks a ON a.position = p.rowid "
-            f"LEFT JOIN ledger.rows l ON {old_key} = {key}"
+            f"LEFT JOIN ledger.rows l ON {old_key} = {key} WHERE {not_taken} IS DISTINCT FROM true"
         )
 
     def _rewrite(self, shape: Shape) -> None:
@@ -316,6 +338,9 @@ class Ledger:
         self._con.execute("INSERT INTO ledger.rows_new BY NAME SELECT * FROM folded")
         self._con.execute("DROP TABLE ledger.rows")
         self._con.execute("ALTER TABLE ledger.rows_new RENAME TO rows")
+
+
+_ACKNOWLEDGED = "a.outcome IN ('delivered', 'skipped')"
 
 
 def one_value(con: duckdb.DuckDBPyConnection, sql: str) -> Any:

@@ -106,11 +106,16 @@ class Planner:
         mapping_same = f"w.mapping = {self._fingerprint}"
         # What a skipped row holds was never delivered, so it says nothing of the parents the record has.
         same = f"{mapping_same} AND w.state <> {State.SKIPPED_KNOWN:d}"
+        # What was sent last may have changed the parents, whatever was acknowledged before.
+        same = f"{same} AND w.settled"
         parents_changed = f"coalesce(w.change <> 'changed' OR NOT ({same}) OR {moved or 'false'}, true)"
         generation = "coalesce(w.generation, 0)"
         hash_ = f"{v}.hash"
         intended = f"CASE WHEN w.change = 'removed' THEN {REMOVAL} ELSE xor({hash_}, {self._fingerprint}::UBIGINT) END"
-        reason = f"CASE WHEN w.change = 'changed' AND NOT ({mapping_same}) THEN 'mapping changed' END"
+        reason = (
+            f"CASE WHEN w.change = 'changed' AND NOT ({mapping_same}) THEN 'mapping changed' "
+            "WHEN w.change = 'changed' AND NOT w.settled THEN 'the last change was not acknowledged' END"
+        )
         again = "false"
         if self._options.full_resync:
             again, parents_changed = "true", "true"

@@ -89,8 +89,8 @@ def key_value(columns: Sequence[Column], arriving: Sequence[str], wanted: str) -
 
 
 def hash_of(expressions: Sequence[str]) -> str:
-    """The hash of a row over its declared values."""
-    return f"hash({', '.join(expressions)})"
+    """The hash of a row over its declared values; a constant where the mapping reads no column."""
+    return f"hash({', '.join(expressions or ['0'])})"
 
 
 BUCKETS = 8192

@@ -14,6 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headrace.domain.errors import Finding, NotFound, Place, UserError
@@ -23,6 +24,7 @@ SECTIONS = {"sources": "source", "models": "model", "destinations": "destination
 LARGEST_FILE = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 40
+_DUPLICATE = re.compile('found duplicate key "([^"]{0,100})"')
 DEEPEST_BRACKETS = 500  # the parser takes seconds to fail over thousands
 
 
@@ -101,6 +103,13 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
         if _brackets_open(text) > DEEPEST_BRACKETS:
             raise RecursionError
         loaded = YAML(typ="rt").load(text)
+    except DuplicateKeyError as error:
+        # The parser's words repeat the values, and one of them may be a secret.
+        mark, found = error.problem_mark, _DUPLICATE.search(str(error.problem))
+        key = f'The key "{found[1]}"' if found else "A key"
+        place = Place(shown, mark.line + 1 if mark else 1)
+        declared.findings.append(Finding("yaml_invalid", f"{key} stands here a second time. Keep one.", place=place))
+        return
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(str(part) for part in (error.problem, error.context) if part)

@@ -126,7 +126,9 @@ class TrialService:
         mapping, extraction, _ = prepare(job, 0, self._clock.now())
         row = with_values(mapping, read_row(job, extraction, mapping, key), values)
         if change is Change.REMOVED and job.sync.removed == "ignore":
-            message = f'Sync "{name}" ignores removed rows, so a removal sends nothing. Set removed: clear or delete.'
+            message = f'Sync "{name}" ignores removed rows, so a removal sends nothing.'
+            others = sorted(job.target.removed_rules - {"ignore"})
+            message += f" Set removed: {' or '.join(others)}." if others else ""
             raise UserError(message, code="nothing_to_send")
         run = self._workspace.runs.create(NewRun(name, sync_id(name, job.sync), kind="test", reason="test-row"))
         scope = job.destination.limits(job.destination.api).credential

@@ -35,6 +35,7 @@ class Expected:
     gone: set[str] = field(default_factory=set)
     back: set[str] = field(default_factory=set)
     present: dict[str, tuple[Values, str | None]] = field(default_factory=dict)
+    matches: set[str | None] = field(default_factory=set)
     mapping: str = ""
     kinds: str = ""
 
@@ -64,6 +65,7 @@ class Oracle:
         found = Expected(mapping=mapping, kinds=kinds)
         copies = Counter(key for key, _, _ in rows)
         matches = Counter(match for _, _, match in rows)
+        found.matches = set(matches)
         found.invalid = sum(count for key, count in copies.items() if key is None or count > 1)
         found.present = {key: (values, match) for key, values, match in rows if key is not None and copies[key] == 1}
         for key, (values, match) in found.present.items():
@@ -95,6 +97,8 @@ class Oracle:
         if entry is None:
             return "added"
         same = entry.values == values and entry.mapping == mapping and not full_resync
+        # A later version may have arrived without our knowing.
+        same = same and Oracle._is_acknowledged(entry)
         if same and entry.state in ("delivered", "skipped_new", "skipped_known"):
             return "unchanged"
         if same and entry.state == "gone":
@@ -116,14 +120,25 @@ class Oracle:
     def _is_acknowledged(entry: Entry) -> bool:
         return entry.intended == (entry.values, entry.mapping)
 
+    def _is_refused(self, plan: Expected, key: str, outcome: str | None) -> bool:
+        """Whether the record is surely as it was. Where an old record was to go first, that may have been done."""
+        change, _, old_match, _, fault = plan.rows[key]
+        match = plan.present[key][1] if key in plan.present else None
+        moves = change == "changed" and fault is None and match is not None and match != old_match
+        replaces = moves and old_match not in plan.matches
+        return outcome == "invalid" or (outcome == "rejected" and not replaces)
+
     def fold(self, plan: Expected, outcomes: Mapping[str, str]) -> None:
         """`outcomes`: key -> outcome, of the rows that got one."""
+        taken = {key for key in plan.rows if not self._is_refused(plan, key, outcomes.get(key))}
         for key, entry in self.known.items():
             unknown = plan.kinds != self.kinds and not self._is_acknowledged(entry) and entry.intended != "removed"
-            if unknown and key not in plan.rows:
+            if unknown and key not in taken:
                 entry.intended = None
         self.kinds = plan.kinds
         for key, (change, _, _, generation, _) in plan.rows.items():
+            if key not in taken:
+                continue
             entry = self.known.setdefault(key, Entry())
             entry.generation = generation
             entry.intended = "removed" if change == "removed" else (plan.present[key][0], plan.mapping)

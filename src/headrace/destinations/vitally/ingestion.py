@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from headrace.destinations.vitally.activity import CUSTOM_OBJECT
 from headrace.destinations.vitally.connection import ANALYTICS_TOKEN
-from headrace.destinations.vitally.objects import BY_EXTERNAL_ID, PARENTS_RULE, VIA_TRAITS
+from headrace.destinations.vitally.objects import (
+    BY_EXTERNAL_ID,
+    NAMES_OF_ACCOUNTS,
+    NAMES_OF_COMPANIES,
+    NAMES_OF_EMAILS,
+    NAMES_OF_JOINING,
+    NAMES_OF_ORGANIZATIONS,
+    NAMES_OF_PARENT,
+    NAMES_OF_PEOPLE,
+    NAMES_OF_PICTURES,
+    PARENTS_RULE,
+    VIA_TRAITS,
+)
 from headrace.domain.spec import Field, FieldType, Matching, Mode, ObjectSpec, Requirement, SyncTypeSpec
 
 _UPSERT = frozenset({Mode.UPSERT})
@@ -15,8 +27,8 @@ _OURS = frozenset({"external_id"})
 _MATCHINGS = (Matching(BY_EXTERNAL_ID.field, BY_EXTERNAL_ID.help, _UPSERT),)
 
 # vitally 7, "special traits": these set the record's own field; every other trait is stored under its key.
-_NAME = Field("name", FieldType.TEXT, "The name people see.", inside="traits")
-_AVATAR = Field("avatar", FieldType.TEXT, "Address of a picture.", inside="traits")
+_NAME = Field("name", FieldType.TEXT, "The name people see.", inside="traits", aliases=NAMES_OF_COMPANIES)
+_AVATAR = Field("avatar", FieldType.TEXT, "Address of a picture.", inside="traits", aliases=NAMES_OF_PICTURES)
 _TRAITS = Field(
     "traits",
     FieldType.OBJECT,
@@ -47,6 +59,7 @@ ACCOUNT = ObjectSpec(
             "Your own id of the organization that the account belongs to.",
             refers_to="organization",
             by=_OURS,
+            aliases=NAMES_OF_PARENT,
         ),
         *VIA_TRAITS,
         _TRAITS,
@@ -67,6 +80,7 @@ USER = ObjectSpec(
             "Your own ids of the accounts that the user belongs to; one that Vitally does not know is created.",
             refers_to="account",
             by=_OURS,
+            aliases=NAMES_OF_ACCOUNTS,
         ),
         Field(
             "organizationIds",
@@ -74,11 +88,12 @@ USER = ObjectSpec(
             "Your own ids of the organizations that the user belongs to.",
             refers_to="organization",
             by=_OURS,
+            aliases=NAMES_OF_ORGANIZATIONS,
         ),
-        _NAME,
-        Field("email", FieldType.TEXT, "The email address.", inside="traits"),
+        Field("name", FieldType.TEXT, "The full name.", inside="traits", aliases=NAMES_OF_PEOPLE),
+        Field("email", FieldType.TEXT, "The email address.", inside="traits", aliases=NAMES_OF_EMAILS),
         _AVATAR,
-        Field("createdAt", FieldType.DATETIME, "When the user joined.", inside="traits"),
+        Field("createdAt", FieldType.DATETIME, "When the user joined.", inside="traits", aliases=NAMES_OF_JOINING),
         _TRAITS,
     ),
     modes=_UPSERT,

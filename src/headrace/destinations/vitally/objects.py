@@ -19,12 +19,20 @@ _CREATING = frozenset({Mode.UPSERT, Mode.INSERT})
 _UPDATING = frozenset({Mode.UPDATE})
 _REMOVED = frozenset[str]({"ignore", "clear", "delete"})
 
+# What columns are often called that hold these, by REST and by Analytics.
+NAMES_OF_COMPANIES = ("company", "company_name")
+NAMES_OF_PARENT = ("org", "org_id", "parent_id")
+NAMES_OF_PEOPLE = ("full_name", "display_name")
+NAMES_OF_EMAILS = ("email_address", "mail")
+NAMES_OF_PICTURES = ("avatar_url", "picture")
+NAMES_OF_ACCOUNTS = ("company_id",)
+NAMES_OF_ORGANIZATIONS = ("org", "org_id")
+NAMES_OF_JOINING = ("signup_date", "signed_up_at")
+
 BY_EXTERNAL_ID = Matching("externalId", "Your own id of the record.", _ALL)
 _BY_ID = Matching("id", "Vitally's own id of the record. It can't create one.", _UPDATING, is_field=False)
 
-_NAME = Field(
-    "name", FieldType.TEXT, "The name people see.", required_for=_CREATING, aliases=("company", "company_name")
-)
+_NAME = Field("name", FieldType.TEXT, "The name people see.", required_for=_CREATING, aliases=NAMES_OF_COMPANIES)
 _TRAITS = Field(
     "traits",
     FieldType.OBJECT,
@@ -91,7 +99,7 @@ ACCOUNT = ObjectSpec(
             "The organization the account belongs to.",
             refers_to="organization",
             clearable=True,
-            aliases=("org", "org_id", "parent_id"),
+            aliases=NAMES_OF_PARENT,
         ),
         _TRAITS,
         *VIA_TRAITS,
@@ -122,29 +130,29 @@ USER = ObjectSpec(
             "Your own id of the user, needed to create one when matching on email.",
             create_only=True,
         ),
-        Field("name", FieldType.TEXT, "The full name.", clearable=True, aliases=("full_name", "display_name")),
-        Field("email", FieldType.TEXT, "The email address.", clearable=True, aliases=("email_address", "mail")),
-        Field("avatar", FieldType.TEXT, "Address of a picture.", clearable=True, aliases=("avatar_url", "picture")),
+        Field("name", FieldType.TEXT, "The full name.", clearable=True, aliases=NAMES_OF_PEOPLE),
+        Field("email", FieldType.TEXT, "The email address.", clearable=True, aliases=NAMES_OF_EMAILS),
+        Field("avatar", FieldType.TEXT, "Address of a picture.", clearable=True, aliases=NAMES_OF_PICTURES),
         Field(
             "accountIds",
             FieldType.REFERENCES,
             "The accounts the user belongs to.",
             refers_to="account",
-            aliases=("company_id",),
+            aliases=NAMES_OF_ACCOUNTS,
         ),
         Field(
             "organizationIds",
             FieldType.REFERENCES,
             "The organizations the user belongs to.",
             refers_to="organization",
-            aliases=("org", "org_id"),
+            aliases=NAMES_OF_ORGANIZATIONS,
         ),
         Field(
             "joinDate",
             FieldType.DATETIME,
             "When the user joined.",
             clearable=True,
-            aliases=("signup_date", "signed_up_at"),
+            aliases=NAMES_OF_JOINING,
         ),
         Field("unsubscribedFromConversations", FieldType.BOOLEAN, "Whether the user wants no conversations."),
         _TRAITS,
