@@ -23,6 +23,23 @@ _PARAMETERS = Field(
     "Values for the placeholders of paths, which are not to stand in the body.",
     section=True,
 )
+_BATCH_SETTINGS = SettingsSpec(BatchSettings, check_batch, SHAPING_BATCHES)
+
+
+def _events(fields: tuple[Field, ...], settings: SettingsSpec) -> ObjectSpec:
+    return ObjectSpec(
+        name="event",
+        title="Events",
+        help="Things that happened: each primary key is sent once, whatever becomes of its row afterwards.",
+        fields=fields,
+        others=_BODY,
+        modes=frozenset({Mode.INSERT}),
+        matchings=(),
+        settings=settings,
+        rank=9,
+        once=True,
+    )
+
 
 REQUESTS = SyncTypeSpec(
     name="requests",
@@ -43,18 +60,7 @@ REQUESTS = SyncTypeSpec(
             settings=SettingsSpec(RecordSettings, check_record, SHAPING_REQUESTS),
             rank=1,
         ),
-        ObjectSpec(
-            name="event",
-            title="Events",
-            help="Things that happened: each primary key is sent once, whatever becomes of its row afterwards.",
-            fields=(_PARAMETERS,),
-            others=_BODY,
-            modes=frozenset({Mode.INSERT}),
-            matchings=(),
-            settings=SettingsSpec(EventSettings, check_event, SHAPING_REQUESTS),
-            rank=9,
-            once=True,
-        ),
+        _events((_PARAMETERS,), SettingsSpec(EventSettings, check_event, SHAPING_REQUESTS)),
     ),
 )
 
@@ -72,21 +78,10 @@ BATCHES = SyncTypeSpec(
             others=_BODY,
             modes=frozenset({Mode.UPSERT}),
             matchings=(),
-            settings=SettingsSpec(BatchSettings, check_batch, SHAPING_BATCHES),
+            settings=_BATCH_SETTINGS,
             rank=1,
         ),
-        ObjectSpec(
-            name="event",
-            title="Events",
-            help="Things that happened: each primary key is sent once, whatever becomes of its row afterwards.",
-            fields=(),
-            others=_BODY,
-            modes=frozenset({Mode.INSERT}),
-            matchings=(),
-            settings=SettingsSpec(BatchSettings, check_batch, SHAPING_BATCHES),
-            rank=9,
-            once=True,
-        ),
+        _events((), _BATCH_SETTINGS),
     ),
 )
 
