@@ -22,7 +22,7 @@ from headrace.destinations import (
     TooLarge,
 )
 from headrace.destinations.answers import words
-from headrace.destinations.vitally.connection import Connection
+from headrace.destinations.vitally.connection import JSON_HEADERS, Connection
 from headrace.destinations.vitally.ingestion import ANALYTICS_OBJECTS
 from headrace.destinations.vitally.responses import common_verdict
 from headrace.destinations.vitally.workspace import VitallyWorkspace
@@ -32,7 +32,6 @@ from headrace.domain.message_id import MessageIds
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.domain.spec import FieldType
 
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _ID = {
     "organization": "organizationId",
     "account": "accountId",
@@ -58,7 +57,7 @@ class _Batches(VitallyWorkspace):
         )
 
     def batch(self, messages: Sequence[bytes]) -> Request:
-        return Request("POST", self._url, "analytics", body=b"[%s]" % b",".join(messages), headers=_JSON)
+        return Request("POST", self._url, "analytics", body=b"[%s]" % b",".join(messages), headers=JSON_HEADERS)
 
     def judge_batch(self, request: Request, answer: Response | NoResponse) -> BatchVerdict:
         if (verdict := common_verdict(request, answer)) is not None:

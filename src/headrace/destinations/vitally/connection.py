@@ -31,6 +31,8 @@ _HOSTS: dict[tuple[str, Region], str] = {
     ("analytics", "us"): "https://{dot}api.vitally.io",
     ("analytics", "eu"): "https://api.vitally-eu.io",
 }
+# What a request with a body says of it, and of the answer.
+JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 _BARE_HOSTS = frozenset({"rest.vitally.io", "api.vitally.io", "www.vitally.io", "vitally.io"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from headrace.destinations import Probe
 from headrace.destinations.answers import parsed, words
-from headrace.destinations.vitally.connection import ANALYTICS_TOKEN, REST_TOKEN, Connection
+from headrace.destinations.vitally.connection import ANALYTICS_TOKEN, JSON_HEADERS, REST_TOKEN, Connection
 from headrace.domain.request import NoResponse, Request, Response
 
 
@@ -25,8 +25,7 @@ def probes(connection: Connection) -> Sequence[Probe]:
         # vitally 2.3: the API has no read endpoint. An empty batch writes nothing; what Vitally answers is unknown, but
         # a wrong token must be refused before a body is read.
         url = connection.url("analytics", "/analytics/v1/batch")
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        found.append(Probe(ANALYTICS_TOKEN.name, Request("POST", url, "analytics", "test", b"[]", headers)))
+        found.append(Probe(ANALYTICS_TOKEN.name, Request("POST", url, "analytics", "test", b"[]", JSON_HEADERS)))
     else:
         found.append(Probe(ANALYTICS_TOKEN.name, None, "Not set. Analytics objects and events need it."))
     return found

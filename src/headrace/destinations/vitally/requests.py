@@ -13,12 +13,12 @@ from urllib.parse import quote
 import orjson
 
 from headrace.destinations import Known
+from headrace.destinations.vitally.connection import JSON_HEADERS
 from headrace.destinations.vitally.resources import RESOURCES, Address
 from headrace.domain.mapping import Record, Reference
 from headrace.domain.request import Request
 from headrace.domain.spec import FieldType, Mode, ObjectSpec
 
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _READ = {"Accept": "application/json"}
 PAGE_SIZE = 100  # vitally 4.1: the most a list gives
 
@@ -122,7 +122,7 @@ class Requests:
         return Request("GET", self._base_url + path, "rest", "look_up", headers=_READ)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Request:
-        return Request(method, self._base_url + path, "rest", body=orjson.dumps(body), headers=_JSON)
+        return Request(method, self._base_url + path, "rest", body=orjson.dumps(body), headers=JSON_HEADERS)
 
     # Bodies -------------------------------------------------------------------------------------------------------
 
