@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from headrace.destinations import Accepted, BatchDestination, Batching, BatchVerdict, Refused, Task, TooLarge
 from headrace.domain.errors import HeadraceError
-from headrace.domain.mapping import RowRefused
 from headrace.domain.outcome import Change, RowFault, RowOutcome
-from headrace.domain.plan import PlannedRow, operations_for
+from headrace.domain.plan import PlannedRow
 from headrace.domain.request import NoResponse, Response
 from headrace.engine.delivery import Delivery, End, Settle
-from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped
+from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, refused_alike
 from headrace.engine.planned import Plan
 from headrace.engine.recorder import Recorder
 
@@ -90,20 +89,15 @@ class Packer:
         yield from self._rows
 
     def _pack_row(self, row: PlannedRow) -> Packed | End:
-        if row.fault is not None:
-            return End(RowOutcome.INVALID, row.fault)
-        delivery = self._delivery
-        try:
-            record = delivery.mapping.record(row.values) if row.values is not None else None
-        except RowRefused as refused:
-            return End(RowOutcome.INVALID, refused.as_fault())
-        match = (record.match or row.key) if record is not None else None
-        operations = operations_for(row, match, delivery.mode, delivery.removed)
+        work = self._delivery.work(row)
+        if isinstance(work, End):
+            return work
+        record, operations = work
         if not operations:
             return End(RowOutcome.DELIVERED)
         before = None
         if row.change is Change.CHANGED and row.old is not None and self._destination.batching.reads_before:
-            before = delivery.mapping.last_record(row.old, row.old_match or "")
+            before = self._delivery.mapping.last_record(row.old, row.old_match or "")
         task = Task(operations[-1], record, row.key, before, row.generation, row.row_hash)
         return Packed(row, self._destination.messages(task))
 
@@ -233,10 +227,9 @@ class BatchExecutor:
         words, times = self._alike
         self._alike = (verdict.words, times + 1 if words == verdict.words else 1)
         if self._alike[1] >= REFUSED_ALIKE and self._recorder.counts.delivered == 0:
-            said = fault.message.rstrip(".")
-            message = f"The first {REFUSED_ALIKE} rows of a refused batch were each refused alike: {said}. "
-            message += "The rest was not tried: mend the mapping or the destination, and run again."
-            self._halt(RunStopped(message, code=fault.code))
+            self._halt(
+                refused_alike(f"The first {REFUSED_ALIKE} rows of a refused batch were each refused alike", fault)
+            )
 
     def _halt(self, failure: HeadraceError) -> None:
         self.failure = self.failure or failure

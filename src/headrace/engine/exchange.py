@@ -35,6 +35,12 @@ class RunStopped(WorldError):
     """The run can't go on: credentials refused, nobody answers, everything fails alike."""
 
 
+def refused_alike(which: str, fault: RowFault) -> RunStopped:
+    """What stops a run of which so many rows were refused with the same words that it is not the rows."""
+    rest = "The rest was not tried: mend the mapping or the destination, and run again."
+    return RunStopped(f"{which}: {fault.message.rstrip('.')}. {rest}", code=fault.code)
+
+
 class GaveUp(Exception):
     """A request got no usable answer after all its tries: its row is owed."""
 

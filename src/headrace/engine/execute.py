@@ -13,13 +13,12 @@ from contextlib import suppress
 from headrace.destinations import Known, NeedParents, RecordDestination, Send, Settled, Task
 from headrace.destinations import Learned as LearnedVerdict
 from headrace.domain.errors import Bug, HeadraceError
-from headrace.domain.mapping import Record, RowRefused
 from headrace.domain.outcome import Change, RowFault, RowOutcome
-from headrace.domain.plan import Operation, PlannedRow, operations_for
+from headrace.domain.plan import Operation, PlannedRow
 from headrace.domain.request import NoResponse, Response
 from headrace.domain.spec import Mode
 from headrace.engine.delivery import Delivery, End
-from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, Unknown
+from headrace.engine.exchange import Cancelled, Exchange, GaveUp, RunStopped, Unknown, refused_alike
 from headrace.engine.lookups import LISTING_PAYS_FROM, Existing, Lookups
 from headrace.engine.planned import Plan
 from headrace.engine.recorder import Recorder
@@ -101,34 +100,18 @@ class Executor:
         self._stop.set()
 
     async def _deliver(self, row: PlannedRow) -> End:
-        if row.fault is not None:
-            return End(RowOutcome.INVALID, row.fault)
-        try:
-            record = self._delivery.mapping.record(row.values) if row.values is not None else None
-        except RowRefused as refused:
-            return End(RowOutcome.INVALID, refused.as_fault())
-        match = (record.match or row.key) if record is not None else None
-        operations = operations_for(row, match, self._delivery.mode, self._delivery.removed)
+        work = self._delivery.work(row)
+        if isinstance(work, End):
+            return work
+        record, operations = work
         end = End(RowOutcome.DELIVERED)
         for operation in operations:
-            task = Task(
-                operation,
-                self._record_for(operation, row, record),
-                row.key,
-                generation=row.generation,
-                row_hash=row.row_hash,
-            )
-            end = await self._perform(task)
+            end = await self._perform(self._delivery.task(operation, row, record))
             if end.outcome is not RowOutcome.DELIVERED and operation is not operations[-1]:
                 if end.outcome is RowOutcome.SKIPPED:
                     continue  # the old record is not there to be cleared
                 return end
         return end
-
-    def _record_for(self, operation: Operation, row: PlannedRow, record: Record | None) -> Record | None:
-        if operation.kind in ("clear", "delete"):
-            return self._delivery.mapping.last_record(row.old, operation.match) if row.old is not None else None
-        return record
 
     async def _perform(self, task: Task) -> End:
         operation, key = task.operation, task.key
@@ -193,9 +176,7 @@ class Executor:
         if settled.outcome is RowOutcome.REJECTED and fault is not None:
             any_delivered = self._recorder.counts.delivered > 0
             if self._exchange.health.row_refused(fault.theirs or fault.message, any_delivered=any_delivered):
-                message = f"The first rows of the run were all refused alike: {fault.message.rstrip('.')}. "
-                message += "The rest was not tried: mend the mapping or the destination, and run again."
-                self._halt(RunStopped(message, code=fault.code))
+                self._halt(refused_alike("The first rows of the run were all refused alike", fault))
         return End(settled.outcome, fault, call)
 
     def _settle(self, row: PlannedRow, end: End) -> None:

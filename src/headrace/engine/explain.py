@@ -13,11 +13,12 @@ from typing import Any
 
 from headrace.destinations import BatchDestination, Known, NeedParents, RecordDestination, Send, Settled, Task
 from headrace.domain.errors import Bug
-from headrace.domain.mapping import Mapping, Record, RowRefused
+from headrace.domain.mapping import Mapping, RowRefused
 from headrace.domain.outcome import Change, Counts, RowFault
-from headrace.domain.plan import Hold, PlannedRow, operations_for
+from headrace.domain.plan import Hold, PlannedRow
 from headrace.domain.request import Request
 from headrace.engine.batches import Packer, chunks
+from headrace.engine.delivery import Delivery, End
 from headrace.engine.job import Job, delivery_for, reads_before
 from headrace.engine.planned import Plan
 from headrace.engine.ports import Identities
@@ -76,8 +77,9 @@ def explain(plan: Plan, mapping: Mapping, job: Job, identities: Identities, requ
     if requests and (destination := job.destination).batching is not None:
         exact += islice(_batches(plan, mapping, job, destination), requests)
     elif requests and destination.batching is None:
+        delivery = delivery_for(job, mapping)
         for row in plan.rows():
-            exact += requests_for(row, mapping, job, destination, identities)
+            exact += requests_for(row, delivery, job, destination, identities)
             if len(exact) >= requests:
                 break
     invalid = [one for batch in plan.invalid() for one in batch][:SAMPLES]
@@ -137,26 +139,20 @@ def _batches(plan: Plan, mapping: Mapping, job: Job, destination: BatchDestinati
 
 
 def requests_for(
-    row: PlannedRow, mapping: Mapping, job: Job, destination: RecordDestination, identities: Identities
+    row: PlannedRow, delivery: Delivery, job: Job, destination: RecordDestination, identities: Identities
 ) -> Iterator[ExactRequest]:
     """The requests that the row would cause, in order. None for a row that would be invalid."""
-    if row.fault is not None:
+    work = delivery.work(row)
+    if isinstance(work, End):
         return
-    try:
-        record = mapping.record(row.values) if row.values is not None else None
-    except RowRefused:
-        return
-    match = (record.match or row.key) if record is not None else None
-    for operation in operations_for(row, match, job.mode, job.sync.removed):
-        told: Record | None = record
-        if operation.kind in ("clear", "delete"):
-            told = mapping.last_record(row.old, operation.match) if row.old is not None else None
+    record, operations = work
+    for operation in operations:
         known = Known()
         if job.sync.match and job.sync.match.field == "externalId":
             kind = job.target.name
             named = [operation.match] if kind in destination.spec.named_by_own_id else []
             known = Known(record_id=identities.known(kind, named).get(operation.match))
-        task = Task(operation, told, row.key, generation=row.generation, row_hash=row.row_hash)
+        task = delivery.task(operation, row, record)
         yield from _steps(task, known, destination, identities)
 
 
