@@ -37,7 +37,7 @@ docs: $(READY) ## Write the generated pages of docs/reference anew
 
 lock: ## Pin requirements anew (needs uv); `make lock UPGRADE=--upgrade` takes newer releases
 	uv pip compile pyproject.toml $(UPGRADE) $(LOCK) -o requirements/run.txt
-	uv pip compile pyproject.toml $(UPGRADE) $(LOCK) --extra dev -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile pyproject.toml $(UPGRADE) $(LOCK) --all-extras -c requirements/run.txt -o requirements/dev.txt
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes \
         --no-header --no-annotate --no-emit-index-url --no-emit-find-links

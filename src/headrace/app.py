@@ -23,9 +23,11 @@ from headrace.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from headrace.service.assembly import Assembly
+    from headrace.service.history import History
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
+    from headrace.service.vault import VaultService
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -162,6 +164,18 @@ class App:
         from headrace.service.trials import TrialService
 
         return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
+
+    @cached_property
+    def history(self) -> History:
+        from headrace.service.history import History
+
+        return History(self.workspace)
+
+    @cached_property
+    def vault(self) -> VaultService:
+        from headrace.service.vault import VaultService
+
+        return VaultService(self.workspace.vault(self.settings.key))
 
     @cached_property
     def suggestions(self) -> SuggestionService:

@@ -44,11 +44,11 @@ def calls(
     json: Json = False,
 ) -> None:
     """The debugger: API calls with request and answer, newest first, secrets masked."""
-    from headrace.service.history import CurlWriter, History
+    from headrace.service.history import CurlWriter
     from headrace.store.calls import CallFilter
 
     with opened() as app:
-        history = History(app.workspace)
+        history = app.history
         if call is not None:
             found = [history.call(*_place(history, call, run, sync))]
         else:
@@ -113,13 +113,12 @@ def rows(
     json: Json = False,
 ) -> None:
     """What became of the rows of a run, and why."""
-    from headrace.service.history import History
     from headrace.store.outcomes import OutcomeFilter
 
     if as_csv and json:
         raise UserError("--csv and --json are two formats. Choose one.", code="usage")
     with opened() as app:
-        history = History(app.workspace)
+        history = app.history
         history.run(run)
         wanted = OutcomeFilter(run=run, outcome=outcome, code=code, key=key)
         if as_csv:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,10 +11,6 @@ from headrace.cli.console import can_ask, complain, count, say, say_json, say_ta
 from headrace.cli.listing import instant
 from headrace.cli.session import Json, opened
 from headrace.domain.errors import UserError
-
-if TYPE_CHECKING:
-    from headrace.app import App
-    from headrace.store.vault import Vault
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="For example vitally.rest_api_token.")]
 
@@ -42,7 +38,7 @@ def set_secret(
     if not value.strip():
         raise UserError(f'No value was given for "{name}", so nothing was changed.', code="secret_missing")
     with opened(create=True) as app:
-        _vault(app).set(name, value)
+        app.vault.set(name, value)
     say_json({"secret": name, "kept": True}) if json else say(f'The secret "{name}" is kept, encrypted.')
 
 
@@ -55,7 +51,7 @@ def _asked(name: str) -> str:
 def list_secrets(json: Json = False) -> None:
     """Names of the secrets that are kept. No value is ever shown."""
     with opened() as app:
-        found = _vault(app).names()
+        found = app.vault.names()
     if json:
         say_json([{"name": one.name, "key": one.key_id, "updated_at": one.updated_at.isoformat()} for one in found])
     elif not found:
@@ -67,14 +63,14 @@ def list_secrets(json: Json = False) -> None:
 def delete_secret(name: Name, json: Json = False) -> None:
     """Forget a secret."""
     with opened() as app:
-        _vault(app).delete(name)
+        app.vault.delete(name)
     say_json({"secret": name, "deleted": True}) if json else say(f'The secret "{name}" is gone.')
 
 
 def rotate_key(json: Json = False) -> None:
     """Encrypt every secret again under a new key."""
     with opened() as app:
-        done = _vault(app).rotate()
+        done = app.vault.rotate()
     if json:
         say_json({"encrypted": done.encrypted, "key": done.key_id})
     else:
@@ -106,7 +102,3 @@ def _ask(question: str) -> None:
         raise UserError("Nobody is here to be asked. Say --yes to go on.", code="needs_yes")
     if not typer.confirm(question, err=True):
         raise UserError("Nothing was done.", code="declined")
-
-
-def _vault(app: App) -> Vault:
-    return app.workspace.vault(app.settings.key)

@@ -101,10 +101,9 @@ def _cells(kind: Kind, name: str, one: dict[str, Any]) -> list[str]:
 
 
 def _last_runs(app: App, documents: dict[str, dict[str, Any]]) -> dict[str, Run | None]:
-    from headrace.service.history import History
 
     app.runs.settle_dead()
-    latest = History(app.workspace).latest()
+    latest = app.history.latest()
     return {name: latest.get(document.get("id") or name) for name, document in documents.items()}
 
 
@@ -145,11 +144,10 @@ def list_runs(
 ) -> None:
     if ctx.invoked_subcommand is not None:
         return
-    from headrace.service.history import History
 
     with opened() as app:
         app.runs.settle_dead()
-        found = History(app.workspace).runs(sync, status, limit)
+        found = app.history.runs(sync, status, limit)
     if json:
         say_json([run_document(one) for one in found])
         return
@@ -169,11 +167,10 @@ def list_runs(
 
 def show_run(run_id: Annotated[int, typer.Argument(metavar="RUN")], json: Json = False) -> None:
     """Show one run: how it ended, why, and its rows by outcome."""
-    from headrace.service.history import History
 
     with opened() as app:
         app.runs.settle_dead()
-        history = History(app.workspace)
+        history = app.history
         run, groups = history.run(run_id), history.groups(run_id)
     if json:
         counted = [{"outcome": one.outcome, "code": one.code, "rows": one.count} for one in groups]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +28,21 @@ def choose_workspace(path: str | None) -> None:
 def opened(*, create: bool = False, optional: bool = False) -> Iterator[App]:
     """The application over the chosen workspace. `create` and `optional` as App.open."""
     from headrace.app import App, read_settings
+    from headrace.domain.access import whole
+    from headrace.service.verbs import acting_as
 
-    with App.open(read_settings(_workspace[0]), create=create, optional=optional) as app:
+    with App.open(read_settings(_workspace[0]), create=create, optional=optional) as app, acting_as(whole(_who())):
         yield app
+
+
+def _who() -> str:
+    """Who is at the keyboard: whoever can open the workspace itself may do everything in it."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError, ImportError):  # a user id without a name, as in many containers
+        return f"cli:{os.getuid()}"
 
 
 def workspace_option() -> str:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.destinations import destination_kind
+from headrace.domain.access import Scope
 from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, WorkspaceConfig, is_name, sync_id
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
 from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
+from headrace.service.verbs import verb
 from headrace.sources import Query, Source
 from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
 
@@ -78,6 +80,7 @@ class CatalogService:
 
     # Reading ------------------------------------------------------------------------------------------------------
 
+    @verb(Scope.READ)
     def get(self, kind: Kind, name: str) -> Any:
         """The checked object. Raises NotFound, and ConfigurationError where what is stored no longer fits."""
         document = self._stored().get(kind, name).document
@@ -86,10 +89,12 @@ class CatalogService:
             raise ConfigurationError(findings)
         return found
 
+    @verb(Scope.READ)
     def documents(self, kind: Kind) -> dict[str, dict[str, Any]]:
         """Name -> document, ordered by name."""
         return {one.name: one.document for one in self._stored().list(kind)}
 
+    @verb(Scope.READ)
     def names(self, kind: Kind) -> list[str]:
         return list(self.documents(kind))
 
@@ -103,6 +108,7 @@ class CatalogService:
 
     # Checking -----------------------------------------------------------------------------------------------------
 
+    @verb(Scope.CONFIGURE)
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
         from headrace.service.files import addresses, read_project  # YAML is slow to load, and a run needs none
@@ -275,6 +281,7 @@ class CatalogService:
 
     # Saving -------------------------------------------------------------------------------------------------------
 
+    @verb(Scope.CONFIGURE)
     def apply(self, checked: Checked) -> None:
         """Saves what `check` found, in one transaction. Raises ConfigurationError while there is a fault."""
         if checked.faults:
@@ -291,6 +298,7 @@ class CatalogService:
             edits.append(SetSetting(NAME, checked.workspace.name))
         self._stored().apply(edits)
 
+    @verb(Scope.CONFIGURE)
     def delete(self, kind: Kind, name: str) -> None:
         """Takes one object away. Raises NotFound, and UserError `in_use` while others refer to it.
 
@@ -307,6 +315,7 @@ class CatalogService:
 
     # Giving back --------------------------------------------------------------------------------------------------
 
+    @verb(Scope.READ)
     def export(self, folder: Path | None) -> dict[str, str]:
         """File name -> text of the whole configuration, no secret in it. Paths inside `folder` become relative."""
         from headrace.service.files import write_yaml

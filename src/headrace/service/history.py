@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.destinations import destination_kind
+from headrace.domain.access import Scope
 from headrace.domain.config import DestinationConfig, SecretRef, SyncConfig
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RowOutcome, RunStatus
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.secrets import Secrets
+from headrace.service.verbs import verb
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeCount, OutcomeFilter
 from headrace.store.runs import Run
@@ -32,18 +34,22 @@ class History:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
+    @verb(Scope.READ)
     def runs(self, sync: str | None = None, status: RunStatus | None = None, limit: int = 20) -> list[Run]:
         """Newest first."""
         return list(self._workspace.runs.list(sync=sync, status=status, limit=limit).items)
 
+    @verb(Scope.READ)
     def run(self, run_id: int) -> Run:
         """Raises NotFound."""
         return self._workspace.runs.get(run_id)
 
+    @verb(Scope.READ)
     def latest(self) -> dict[str, Run]:
         """The last run of each sync, by the sync's identity."""
         return self._workspace.runs.latest()
 
+    @verb(Scope.READ)
     def calls(self, wanted: CallFilter, limit: int) -> Iterator[LoggedCall]:
         """Newest first."""
         cursor: str | None = None
@@ -55,10 +61,12 @@ class History:
             if cursor is None:
                 return
 
+    @verb(Scope.READ)
     def call(self, run_id: int, number: int) -> LoggedCall:
         """Raises NotFound."""
         return self._workspace.calls.get(run_id, number)
 
+    @verb(Scope.READ)
     def rows(self, wanted: OutcomeFilter, limit: int | None = None) -> Iterator[LoggedOutcome]:
         """Outcomes in the order of the log; all of them without a limit."""
         cursor: str | None = None
@@ -71,6 +79,7 @@ class History:
             if cursor is None:
                 return
 
+    @verb(Scope.READ)
     def groups(self, run_id: int, outcome: RowOutcome | None = None, code: str | None = None) -> list[OutcomeCount]:
         """Outcomes of a run counted by outcome and code, most first."""
         return [
@@ -88,6 +97,7 @@ class CurlWriter:
     assembly: Assembly
     secrets: Secrets
 
+    @verb(Scope.READ)
     def command(self, logged: LoggedCall) -> str:
         """One command, quoted for a POSIX shell."""
         call = logged.call

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from headrace.domain.access import Scope
 from headrace.domain.config import sync_id
 from headrace.domain.errors import HeadraceError, UserError
 from headrace.domain.events import RunEvent, RunFinished, RunStarted
@@ -21,6 +22,7 @@ from headrace.engine.run import Remembering, Run, RunResult
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
+from headrace.service.verbs import verb
 from headrace.store.runs import Hold, NewRun
 from headrace.store.runs import Run as StoredRun
 from headrace.store.workspace import Workspace
@@ -72,6 +74,7 @@ class RunService:
             return list(dict.fromkeys(names))
         return sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
 
+    @verb(Scope.READ)
     def consequence(self, name: str, options: RunOptions) -> str:
         """What a resync or a reset would do, in a sentence with its number: a person is asked before."""
         latest = self._workspace.runs.latest()
@@ -86,6 +89,7 @@ class RunService:
             )
         return f"{name}: {rows} will be sent again, changed or not."
 
+    @verb(Scope.RUN)
     async def run(
         self, name: str, options: RunOptions, emit: Emit, waiting: Waiting, *, queue: bool = True
     ) -> RunReport:
@@ -175,11 +179,13 @@ class RunService:
 
     # Steering -----------------------------------------------------------------------------------------------------
 
+    @verb(Scope.RUN)
     def cancel(self, run_id: int) -> StoredRun:
         """Asks a run to stop sending. Raises NotFound, UserError `run_ended`."""
         self.settle_dead()
         return self._workspace.runs.request_cancel(run_id)
 
+    @verb(Scope.RUN)
     def approve(self, run_id: int) -> StoredRun:
         """Releases a held run's removals for 24 hours. The caller then runs the sync with `approved`."""
         return self._workspace.runs.approve(run_id)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.domain import rules as r
+from headrace.domain.access import Scope
 from headrace.domain.config import ModelConfig, SyncConfig
 from headrace.domain.spec import Mode
 from headrace.domain.suggest import Suggestion, Suggestions, suggest, suggest_match
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
+from headrace.service.verbs import verb
 from headrace.sources import Query
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*\Z", re.ASCII)
@@ -41,11 +43,13 @@ class SuggestionService:
         self._catalog = catalog
         self._assembly = assembly
 
+    @verb(Scope.READ)
     def for_sync(self, name: str) -> Suggested:
         """What the sync does not map yet. Raises NotFound, SourceError."""
         sync: SyncConfig = self._catalog.get("sync", name)
         return self._suggested(name, sync, is_new=False)
 
+    @verb(Scope.READ)
     def for_model(self, model: str, destination: str, sync_type: str, kind: str | None) -> Suggested:
         """A whole new sync of that model. Raises NotFound, ConfigurationError for a type or object that is none."""
         name = f"{model}-to-{destination}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.destinations import Probe
+from headrace.domain.access import Scope
 from headrace.domain.columns import Columns
 from headrace.domain.config import ModelConfig, sync_id
 from headrace.domain.errors import HeadraceError, UserError
@@ -22,6 +23,7 @@ from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
+from headrace.service.verbs import verb
 from headrace.sources import Query, Source
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeFilter
@@ -86,6 +88,7 @@ class TrialService:
         self._assembly = assembly
         self._clock = clock
 
+    @verb(Scope.READ)
     def preview(self, name: str, limit: int) -> Preview:
         """The first rows of a model and the proof of its key over all of them. Raises SourceError."""
         model: ModelConfig = self._catalog.get("model", name)
@@ -100,6 +103,7 @@ class TrialService:
                     break
         return Preview(columns, tuple(rows[:limit]), _prove(source, query, columns, model))
 
+    @verb(Scope.READ)
     def plan(self, name: str, requests: int, options: RunOptions) -> Explanation:
         """The dry run. Raises UserError `sync_busy` when a run holds the ledger for longer than 5 s."""
         job = self._assembly.job(name, options)
@@ -120,6 +124,7 @@ class TrialService:
         finally:
             plan.close()
 
+    @verb(Scope.RUN)
     def test_row(self, name: str, key: str, change: Change, values: dict[str, str]) -> RowTrial:
         """Really sends one row of a sync. The ledger is not touched: the next run sends the row again if it is due."""
         job = self._assembly.job(name, RunOptions())
@@ -150,6 +155,7 @@ class TrialService:
         calls = self._workspace.calls.find(CallFilter(run=run.id), order="oldest").items
         return RowTrial(run.id, found[0] if found else None, calls, counts)
 
+    @verb(Scope.RUN)
     def test_destination(self, name: str) -> list[ProbeResult]:
         """Each token of a destination, tested with one harmless request. Nothing is written there."""
         from headrace.engine.transport import HttpTransport

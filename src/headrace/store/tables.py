@@ -102,11 +102,15 @@ runs = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("hold", Json),
-    Column("cancel_requested", Boolean, nullable=False, server_default=text("0")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("owner", Text),
+    Column("lease_until", Instant),  # of a run whose owner may be on another machine; NULL where a file lock says it
+    Column("requested_by", Text),
+    Column("sequence_run", Integer),
+    Column("follows", Integer),  # the interrupted run whose work this one takes over
     Column("seconds", Float),
     # Where the run's outcomes lie in the log: between these two, perhaps among those of runs at the same time.
     Column("first_outcome", Integer),

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from headrace.domain.errors import HeadraceError, UserError, WorldError
-from headrace.store import migrate, sqlite
+from headrace.store import access_tables, migrate, service_tables, sqlite  # noqa: F401
 from headrace.store.tables import metadata
 from headrace.store.workspace import Workspace, file_stem, sync_id_of
 

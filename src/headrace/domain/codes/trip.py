@@ -1,39 +1,13 @@
-"""Every stable code of a fault: what it means, what usually causes it, and the mend. The reference is made from this.
-
-A code, once published, keeps its meaning. A test holds this table and the codes that the program uses together.
-"""
+"""The codes of the trip of a row: of rows, configuration, sources, destinations, runs, the workspace, commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
 
-About = Literal["row", "configuration", "source", "destination", "run", "workspace", "command"]
+from headrace.domain.codes.code import Code
 
-ABOUT: Mapping[About, str] = MappingProxyType(
-    {
-        "row": "Codes of one row. The run goes on; the row is planned again on the next run.",
-        "configuration": "Codes that lint, `check` and `apply` find. Nothing is saved and nothing is sent.",
-        "source": "Codes of a source. Nothing that was read in part is ever sent.",
-        "destination": "Codes of the destination. What was acknowledged stays.",
-        "run": "Codes of a run, and of what is asked about runs.",
-        "workspace": "Codes of the workspace: its database, its files, its keys and secrets.",
-        "command": "Codes of the command line's own faults: wrong use, and files that it writes.",
-    }
-)
-
-
-class Code(NamedTuple):
-    """One code. `about` is the chapter of the reference that it stands in."""
-
-    about: About
-    meaning: str
-    cause: str
-    mend: str
-
-
-CODES: Mapping[str, Code] = MappingProxyType(
+TRIP: Mapping[str, Code] = MappingProxyType(
     {
         # One row ---------------------------------------------------------------------------------------------------
         "primary_key_null": Code(

@@ -1,0 +1,34 @@
+"""Secrets that the workspace keeps: set, listed by name, forgotten, encrypted again. No value ever comes back."""
+
+from __future__ import annotations
+
+from headrace.domain.access import Scope
+from headrace.service.verbs import verb
+from headrace.store.vault import Rotation, SecretName, Vault
+
+
+class VaultService:
+    """The vault of one workspace."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    @verb(Scope.CONFIGURE)
+    def set(self, name: str, value: str) -> None:
+        """Keeps a secret. Raises what the key ring raises."""
+        self._vault.set(name, value)
+
+    @verb(Scope.READ)
+    def names(self) -> list[SecretName]:
+        """All secrets by name, without their values."""
+        return self._vault.names()
+
+    @verb(Scope.CONFIGURE)
+    def delete(self, name: str) -> None:
+        """Raises UserError `secret_missing`."""
+        self._vault.delete(name)
+
+    @verb(Scope.ADMIN)
+    def rotate(self) -> Rotation:
+        """Encrypts every secret again under a new key. Raises UserError `key_not_new`."""
+        return self._vault.rotate()

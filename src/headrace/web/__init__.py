@@ -1,0 +1,1 @@
+"""Faces over HTTP: the API, and what guards it. Parses, calls the service once, shapes the answer."""
