@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -194,14 +193,6 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def calm_collector() -> None:
-    """Lets the garbage collector look less often, for processes that make many short-lived values.
-
-    A run makes a dozen objects a request; at the default threshold the collector takes a fifth of its time.
-    """
-    gc.set_threshold(50_000, 20, 50)
 
 
 def read_settings(workspace: str | None = None) -> Settings:

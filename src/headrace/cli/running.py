@@ -148,8 +148,6 @@ def run_all(app: App, names: Sequence[str], options: RunOptions, *, queue: bool,
 
 def in_loop(app: App, work: Coroutine[Any, Any, Answer], *, quiet: bool = False) -> Answer:
     """Does the work in a loop of its own, where Ctrl-C and SIGTERM ask the run under way to end."""
-    from headrace.app import calm_collector
-
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {one: signal.getsignal(one) for one in signals}
 
@@ -159,7 +157,6 @@ def in_loop(app: App, work: Coroutine[Any, Any, Answer], *, quiet: bool = False)
         return await work
 
     try:
-        calm_collector()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(go())
     finally:

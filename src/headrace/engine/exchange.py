@@ -207,10 +207,11 @@ class Exchange:
     def _without_secrets(self, api: str, answer: Response) -> Response:
         """The answer, where a proxy, an echo or a page of errors repeats our credential, without it."""
         body, headers = answer.body, answer.headers
+        together = "\n".join(headers.values())
         for secret, encoded in self._secrets(api):
             if encoded in body:
                 body = body.replace(encoded, MASK.encode())
-            if any(secret in one for one in headers.values()):
+            if secret in together:
                 headers = {name: one.replace(secret, MASK) for name, one in headers.items()}
         return answer if body is answer.body and headers is answer.headers else Response(answer.status, headers, body)
 

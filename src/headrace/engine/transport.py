@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Protocol
@@ -80,13 +80,13 @@ class _Transfer:
         self.was_cut = False
         self._lines: tuple[str, ...] = ()
         self._timeout_s = 0.0
-        self._headers: dict[str, str] = {}
+        self._head: list[bytes] = []
         self._body: list[bytes] = []
         self._room = LARGEST_BODY
         self._unsent = b""
         for option, value in _constant_options():
             curl.setopt(option, value)
-        curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
         self._is_read = has_body and method not in _REPEATABLE
         if self._is_read:
@@ -105,7 +105,8 @@ class _Transfer:
         """Makes it ready for the request; what the last one left is gone."""
         curl = self.curl
         self.was_cut = False
-        self._headers, self._body, self._room = {}, [], LARGEST_BODY
+        self._head.clear()
+        self._body, self._room = [], LARGEST_BODY
         curl.setopt(pycurl.URL, request.url)
         if self._is_read:
             self._unsent = request.body or b""
@@ -121,7 +122,7 @@ class _Transfer:
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(min(timeout_s, LONGEST_CONNECT_S)))
 
     def response(self) -> Response:
-        return Response(self.curl.getinfo(pycurl.RESPONSE_CODE), self._headers, b"".join(self._body))
+        return Response(self.curl.getinfo(pycurl.RESPONSE_CODE), _read_head(self._head), b"".join(self._body))
 
     def failure(self, code: int, words: str, url: str) -> NoResponse:
         """Why there is no answer. The request had no effect where not a byte of it has left."""
@@ -146,13 +147,6 @@ class _Transfer:
 
     def close(self) -> None:
         self.curl.close()
-
-    def _take_header(self, line: bytes) -> None:
-        name, colon, value = line.partition(b":")
-        if colon:
-            self._headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-        elif line.startswith(b"HTTP/"):
-            self._headers = {}  # the one before was of a proxy, or said `100 Continue`
 
     def _take_body(self, piece: bytes) -> int:
         """How much was taken; less than all makes libcurl end the transfer."""
@@ -189,6 +183,23 @@ def _constant_options() -> list[tuple[int, int | str]]:
     if trusted.capath and (not trusted.cafile or trusted.openssl_capath_env in os.environ):
         options.append((pycurl.CAPATH, trusted.capath))
     return options
+
+
+def _read_head(lines: Sequence[bytes]) -> dict[str, str]:
+    """The headers of an answer by their names in lower case."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        if (header := _read_line(line)) is not None:
+            headers[header[0]] = header[1]
+        elif line.startswith(b"HTTP/"):
+            headers = {}  # the one before was of a proxy, or said `100 Continue`
+    return headers
+
+
+@lru_cache(maxsize=1024)  # most lines of an answer stand in the next one too
+def _read_line(line: bytes) -> tuple[str, str] | None:
+    name, colon, value = line.partition(b":")
+    return (name.decode("latin-1").lower(), value.strip().decode("latin-1")) if colon else None
 
 
 @lru_cache(maxsize=64)

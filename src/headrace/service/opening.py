@@ -15,6 +15,7 @@ from headrace.domain.errors import HeadraceError, UserError
 from headrace.service.catalog import CatalogService
 from headrace.service.secrets import Secrets
 from headrace.sources import Source, open_source
+from headrace.sources.spares import end_early
 
 SOURCE_SHARE = 3
 """The source's own process takes at most this part of the memory limit; the planner takes the rest."""
@@ -45,6 +46,7 @@ class Sources:
             source = self.open(model.source)
             source.start_ahead()
             self._ahead[model.source] = source
+        end_early()
 
 
 def opened_source(

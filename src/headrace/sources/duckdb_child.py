@@ -1,8 +1,9 @@
 """The child process that runs a model's SQL in a locked DuckDB of its own. Started by `isolated`, never imported by it.
 
-In: one line of JSON, the job, on standard input, then the keys as an Arrow stream. Out: the answer, JSON or an Arrow
-stream, on standard output. Last: one line of JSON on standard error, `end` with the number of rows or `fault`.
-Without that line the answer is worth nothing. The parent may kill us at any moment; nothing is left behind.
+In: one line of JSON a job on standard input, the last may be a read, then with its keys as an Arrow stream. Out: the
+answer, a line of JSON or an Arrow stream, on standard output. Last: one line of JSON on standard error, `end` with the
+number of rows or `fault`. Without that line the answer is worth nothing. The parent may kill us at any moment; nothing
+is left behind.
 """
 
 from __future__ import annotations
@@ -38,9 +39,16 @@ _MODEL_STARTS_AT_LINE = 2  # `WITH ... AS (` stands on the line before the user'
 def main() -> int:
     # Ctrl-C goes to the whole group; the parent decides what it means and kills us when we are done with.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if not (line := sys.stdin.buffer.readline()):
-        return 0  # we were a spare, and nobody needed us
-    job: Job = json.loads(line)
+    # A spare that nobody needs reads the end of its input at once.
+    for line in iter(sys.stdin.buffer.readline, b""):
+        job: Job = json.loads(line)
+        if (status := do(job)) or job["operation"] == "read":
+            return status
+    return 0
+
+
+def do(job: Job) -> int:
+    """One job, in a DuckDB of its own. The status to end with where it failed, else 0."""
     os.chdir(job["scratch"])
     keys = pa.ipc.open_stream(sys.stdin.buffer).read_all() if job["keys"] else None
     try:

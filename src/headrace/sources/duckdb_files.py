@@ -15,11 +15,11 @@ from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.errors import UserError
 from headrace.sources import Query, Table
 from headrace.sources.files import path_setting, real_file, real_files, seconds_setting
-from headrace.sources.isolated import Child, Spare
+from headrace.sources.isolated import Child
+from headrace.sources.spares import Spare, take
 from headrace.sources.statements import one_statement
 from headrace.sources.streams import guarded_reader
 
-_CHILD = "headrace.sources.duckdb_child"
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 _CPU_GRACE_S = 60
@@ -50,8 +50,11 @@ class _DuckdbFiles:
 
     def start_ahead(self) -> None:
         if self._spare is None:
-            self._spare = Spare(_CHILD, self._scratch_dir)
-            finalize(self, self._spare.end)
+            self._keep(take())
+
+    def _keep(self, spare: Spare) -> None:
+        self._spare = spare
+        finalize(self, spare.end)
 
     def check(self) -> str:
         with self._child("check") as child:
@@ -65,9 +68,9 @@ class _DuckdbFiles:
 
     def columns(self, query: Query) -> Columns:
         with self._child("columns", query) as child:
-            # Whoever asks for columns usually reads next: the process for that starts while this one works.
-            self.start_ahead()
-            return _columns(child.answer())
+            found = _columns(child.answer())
+            self._keep(child.release())  # whoever asks for columns usually reads next
+            return found
 
     @contextmanager
     def read(
@@ -119,7 +122,7 @@ class _DuckdbFiles:
             "limit": None,
             **(wanted or {}),
         }
-        spare, self._spare = self._spare or Spare(_CHILD, self._scratch_dir), None
+        spare, self._spare = self._spare or take(), None
         return Child(spare, job, keys, self._scratch_dir, self._limit_s)
 
 

@@ -1,4 +1,4 @@
-"""A child process that answers one job, and the pipe to it. Every wait counts against the job's time limit.
+"""A child process that answers a job, and the pipe to it. Every wait counts against the job's time limit.
 
 The child is killed when its reader leaves, when its time is up and when anything goes wrong; it is never left behind.
 """
@@ -12,8 +12,6 @@ import os
 import select
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
@@ -22,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.domain.errors import SourceError
+from headrace.sources.spares import Spare
 
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux; elsewhere the pipe keeps its size
-_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 class _TimedPipe(io.RawIOBase):
@@ -55,31 +53,6 @@ class _TimedPipe(io.RawIOBase):
         return os.readv(self._descriptor, [buffer])
 
 
-class Spare:
-    """A process that waits for its job: to start one takes longer than many a job. When we end, it ends by itself."""
-
-    def __init__(self, module: str, scratch_dir: str) -> None:
-        # The environment holds tokens and passwords that SQL of a user has no business with.
-        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=scratch_dir or tempfile.gettempdir(),
-        )
-
-    def end(self) -> None:
-        """Kills it, if it lives."""
-        self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        self.process.wait()
-
-
 class Child:
     """One job in a process of its own. Use as a context: leaving it kills the process and clears its scratch folder."""
 
@@ -87,6 +60,7 @@ class Child:
         self, spare: Spare, job: Mapping[str, Any], keys: pa.Table | None, scratch_dir: str, limit_s: float
     ) -> None:
         self._spare, self._process = spare, spare.process
+        self._released = False
         self._scratch = os.path.abspath(tempfile.mkdtemp(prefix="source-", dir=scratch_dir or None))
         self._output = _TimedPipe(self._file("stdout"), limit_s)
         try:
@@ -99,14 +73,20 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spare.end()
+        if not self._released:
+            self._spare.end()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def answer(self) -> Any:
         """The child's JSON answer. Raises SourceError when it failed, died or took too long."""
-        text = b"".join(iter(lambda: self._output.read(_PIPE_BYTES) or b"", b""))
+        text = io.BufferedReader(self._output, _PIPE_BYTES).readline()
         self._settle()
         return json.loads(text)
+
+    def release(self) -> Spare:
+        """The process after its answer: it waits for the next job, and outlives this context."""
+        self._released = True
+        return self._spare
 
     def stream(self) -> tuple[pa.Schema, Generator[pa.RecordBatch]]:
         """Schema and batches of the child's Arrow stream; the batches raise SourceError when it was cut short."""
@@ -141,16 +121,16 @@ class Child:
             if keys is not None:
                 with pa.ipc.new_stream(pipe, keys.schema) as writer:
                     writer.write_table(keys)
-            pipe.close()
+            pipe.close() if job["operation"] == "read" else pipe.flush()
 
     def _settle(self) -> int:
         """The number of rows that the child says it sent. Raises its fault, or SourceError when it left no end mark."""
-        lines = io.BufferedReader(_TimedPipe(self._file("stderr"), max(self._output.left_s, 5))).read()
-        last_words = lines.decode(errors="replace").strip().rpartition("\n")[2]
-        try:
-            report = json.loads(last_words)
-        except ValueError:
-            raise self._died(last_words) from None
+        said = io.BufferedReader(_TimedPipe(self._file("stderr"), max(self._output.left_s, 5)))
+        last_words, report = "", None
+        while report is None:
+            if not (line := said.readline().decode(errors="replace").strip()):
+                raise self._died(last_words)
+            last_words, report = line, _report_in(line)
         if "end" in report:
             return int(report["end"])
         fault = report["fault"]
@@ -175,3 +155,12 @@ class Child:
 
                 fcntl.fcntl(pipe.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
         return int(pipe.fileno())
+
+
+def _report_in(line: str) -> dict[str, Any] | None:
+    """The child's own report of a job; None for what a library said on the same way out."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.keys() & {"end", "fault"} else None
