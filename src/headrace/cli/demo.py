@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli.console import clean, complain, glyph, painted, say, shortened
-from headrace.cli.session import Json
+from headrace.cli.session import Json, opened_with
 from headrace.domain.errors import UserError, WorldError
 from headrace.domain.outcome import Change, RunStatus
 
@@ -282,12 +282,12 @@ def _application(folder: Path) -> Iterator[App]:
 
     from dotenv import dotenv_values
 
-    from headrace.app import App, read_settings
+    from headrace.app import read_settings
 
     settings = read_settings(str(folder / ".headrace"))
     ours = dotenv_values(folder / ".env")
     surroundings = {name: value for name, value in settings.environment.items() if name not in ours}
-    with App.open(replace(settings, environment=surroundings, key=None), create=True) as app:
+    with opened_with(replace(settings, environment=surroundings, key=None), create=True) as app:
         yield app
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from headrace.app import App
+    from headrace.app import App, Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -27,11 +27,20 @@ def choose_workspace(path: str | None) -> None:
 @contextmanager
 def opened(*, create: bool = False, optional: bool = False) -> Iterator[App]:
     """The application over the chosen workspace. `create` and `optional` as App.open."""
-    from headrace.app import App, read_settings
+    from headrace.app import read_settings
+
+    with opened_with(read_settings(_workspace[0]), create=create, optional=optional) as app:
+        yield app
+
+
+@contextmanager
+def opened_with(settings: Settings, *, create: bool = False, optional: bool = False) -> Iterator[App]:
+    """The application of these settings, asked by whoever is at the keyboard."""
+    from headrace.app import App
     from headrace.domain.access import whole
     from headrace.service.verbs import acting_as
 
-    with App.open(read_settings(_workspace[0]), create=create, optional=optional) as app, acting_as(whole(_who())):
+    with App.open(settings, create=create, optional=optional) as app, acting_as(whole(_who())):
         yield app
 
 

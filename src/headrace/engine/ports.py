@@ -93,7 +93,7 @@ class RunLog(Protocol):
         """
         ...
 
-    def progress(self, counts: Counts) -> None:
+    def progress(self, counts: Counts, to_send: int, waiting_s: float) -> None:
         """The latest numbers, for whoever watches from another process."""
         ...
 

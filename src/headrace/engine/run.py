@@ -227,7 +227,7 @@ class Run:
 
         def show(waiting_s: float) -> None:
             self._emit(RunProgressed(plan.counts, plan.to_send, self._clock.monotonic() - started, waiting_s))
-            self._memory.log.progress(plan.counts)
+            self._memory.log.progress(plan.counts, plan.to_send, waiting_s)
 
         sending = sending_for(
             self._job, mapping, self._memory, recorder, self._clock, self._stop, concurrency, self._emit, show

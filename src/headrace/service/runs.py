@@ -1,70 +1,68 @@
-"""Runs as a person asks for them: start, wait one's turn, cancel, approve, look back.
+"""Runs as a person asks for them: start, queue, cancel, approve, discard, follow.
 
 One live run a sync, decided by a lock and a unique index; a run asked for meanwhile is queued, one more is refused.
 """
 
 from __future__ import annotations
 
-import os
-import socket
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import orjson
 
 from headrace.domain.access import Scope
-from headrace.domain.config import sync_id
-from headrace.domain.errors import HeadraceError, UserError
-from headrace.domain.events import RunEvent, RunFinished, RunStarted
-from headrace.domain.outcome import Counts, RunStatus
-from headrace.engine.job import Job, RunOptions
+from headrace.domain.config import SyncConfig, sync_id
+from headrace.domain.errors import UserError
+from headrace.domain.outcome import RunStatus
+from headrace.engine.job import RunOptions
 from headrace.engine.ports import Clock
-from headrace.engine.run import Remembering, Run, RunResult
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
-from headrace.service.verbs import verb
-from headrace.store.runs import Hold, NewRun
+from headrace.service.running import Emit, Ended, Runner, RunReport, Waiting, new_run, options_of
+from headrace.service.verbs import current_actor, verb
+from headrace.store.events import Told
 from headrace.store.runs import Run as StoredRun
 from headrace.store.workspace import Workspace
 
-APPROVAL_LASTS = timedelta(hours=24)
-Emit = Callable[[RunEvent], None]
-Waiting = Callable[[str], None]
+__all__ = ["Followed", "RunReport", "RunService"]
+
+Overlap = Literal["queue", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
-    """How a run ended, as `run --json` prints it."""
+class Followed:
+    """What a run told since, and how it stands now."""
 
-    run_id: int
-    sync: str
-    status: RunStatus
-    counts: Counts
-    seconds: float
-    error: HeadraceError | None = None
-    held: str | None = None
+    facts: tuple[Told, ...]
+    run: StoredRun
 
 
 class RunService:
-    """Starts and steers runs of one workspace, in this process."""
+    """Starts and steers runs of one workspace."""
 
     def __init__(self, workspace: Workspace, catalog: CatalogService, assembly: Assembly, clock: Clock) -> None:
         self._workspace = workspace
         self._catalog = catalog
         self._assembly = assembly
-        self._clock = clock
-        self._current: Run | None = None
-        self._interrupted = False
+        self.runner = Runner(workspace, assembly, clock)
+        self.queued: list[Callable[[], None]] = []
+        """Told that there is a run to take: a worker in this process wakes."""
+
+    @property
+    def ended(self) -> list[Ended]:
+        """Who is told of every run that ended in this process."""
+        return self.runner.ended
 
     def interrupt(self) -> None:
         """Ctrl-C: ends the run under way and starts no other. Callable from a signal handler on the loop."""
-        self._interrupted = True
-        if self._current is not None:
-            self._current.interrupt()
+        self.runner.interrupt()
 
     @property
     def interrupted(self) -> bool:
-        return self._interrupted
+        return self.runner.interrupted
 
     def in_order(self, names: Sequence[str] | None) -> list[str]:
         """The named syncs as given; without names all of them, parents before children."""
@@ -89,93 +87,62 @@ class RunService:
             )
         return f"{name}: {rows} will be sent again, changed or not."
 
+    # Starting -----------------------------------------------------------------------------------------------------
+
     @verb(Scope.RUN)
     async def run(
         self, name: str, options: RunOptions, emit: Emit, waiting: Waiting, *, queue: bool = True
     ) -> RunReport:
-        """Runs a sync to its end. Waits for a live run of it to end first, where `queue` allows.
+        """Runs a sync to its end, in this process. Waits for a live run of it to end first, where `queue` allows.
 
         Raises UserError `sync_busy` when one is queued already, and what configuration or secrets lack.
         """
-        job = self._assembly.job(name, options)
-        identity = sync_id(name, job.sync)
-        lock = FileLock(self._workspace.lock_path(identity))
-        said = {"full_resync": options.full_resync, "reset_cdc": options.reset_cdc, "keys": options.keys}
-        new = NewRun(sync=name, sync_id=identity, options=said, owner=_owner())
-        with lock:
-            stored = await self._take_turn(lock, new, waiting, queue=queue)
-            emit(RunStarted(stored.id, name))
-            return await self._run(stored, job, emit)
+        new = new_run(name, self._catalog.get("sync", name), options, "manual", current_actor().name)
+        return await self.runner.run(new, options, emit, waiting, queue=queue)
 
-    async def _take_turn(self, lock: FileLock, new: NewRun, waiting: Waiting, *, queue: bool) -> StoredRun:
-        holder = f"a run of {new.sync}"
-        if lock.try_take(holder):
-            self._workspace.runs.mark_interrupted(new.sync_id)
-            return self._workspace.runs.create(new)
-        busy = f'Sync "{new.sync}" is running already, by {lock.holder()}'
-        queued = FileLock(self._workspace.lock_path(new.sync_id + ".queued"))
-        with queued:
-            if not queue or not queued.try_take(f"a queued run of {new.sync}"):
-                more = ", and one more run is queued" if queue else ""
-                raise UserError(f"{busy}{more}. Wait for it, or cancel it.", code="sync_busy")
-            self._workspace.runs.end_queued(new.sync_id)
-            stored = self._workspace.runs.create(_queued(new))
-            waiting(f"{busy}. This run ({stored.id}) is queued and starts when that one ends.")
-            while not lock.try_take(holder):
-                await self._clock.sleep(0.2)
-                if self._interrupted or self._workspace.runs.get(stored.id).status is not RunStatus.QUEUED:
-                    self._workspace.runs.end_queued(new.sync_id)
-                    raise UserError(f"Run {stored.id} was cancelled while it was queued.", code="cancelled")
-            self._workspace.runs.mark_interrupted(new.sync_id)
-            claimed = self._workspace.runs.claim(stored.id, _owner())
-            if claimed is None:
-                raise UserError(f"Run {stored.id} was cancelled while it was queued.", code="cancelled")
-            return claimed
+    @verb(Scope.RUN)
+    def trigger(
+        self,
+        name: str,
+        options: RunOptions = RunOptions(),
+        *,
+        reason: str = "manual",
+        overlap: Overlap = "queue",
+        sequence_run: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> StoredRun:
+        """Queues a run for whichever worker is free. It is durable when this returns.
 
-    async def _run(self, stored: StoredRun, job: Job, emit: Emit) -> RunReport:
-        started = self._clock.monotonic()
-        scope = job.destination.limits(job.destination.api).credential
-        log = self._workspace.run_log(stored.id, scope)
-        try:
-            memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))
-            self._current = Run(stored.id, job, memory, self._clock, emit)
-            if self._interrupted:
-                self._current.interrupt()
-            try:
-                result = await self._current.go()
-            except BaseException as broken:
-                counts = self._current.counts
-                wrapped = HeadraceError(f"{type(broken).__name__}: {broken}", code="bug")
-                self._workspace.runs.finish(stored.id, RunStatus.FAILED, counts, wrapped)
-                raise
-            finally:
-                self._current = None
-        finally:
-            log.close()
-        self._end(stored, result)
-        seconds = self._clock.monotonic() - started
-        error = result.error
-        emit(
-            RunFinished(
-                stored.id,
-                stored.sync,
-                result.status,
-                result.counts,
-                seconds,
-                error.code if error else None,
-                error.message if error else None,
-            )
+        Raises NotFound, and UserError `sync_busy` where one is queued already, or under `skip` where one is live.
+        The same actor, key and request give the same run for 24 hours; `idempotency_key_reused` for another request.
+        """
+        sync: SyncConfig = self._catalog.get("sync", name)
+        self.settle_dead(sync_id(name, sync))
+        new = replace(
+            new_run(name, sync, options, reason, current_actor().name),
+            status=RunStatus.QUEUED,
+            sequence_run=sequence_run,
         )
-        held = result.hold.message if result.hold else None
-        return RunReport(stored.id, stored.sync, result.status, result.counts, seconds, error, held)
+        if overlap == "skip" and (live := self._workspace.runs.live(new.sync_id)):
+            message = f'Sync "{name}" has run {live[0].id} {live[0].status}, so another was not started.'
+            raise UserError(message, code="sync_busy", run_id=live[0].id)
+        if idempotency_key is None:
+            stored = self._workspace.runs.create(new)
+        else:
+            asked = orjson.dumps([name, new.options, reason, overlap], option=orjson.OPT_SORT_KEYS)
+            stored = self._workspace.runs.create_once(new, idempotency_key, hashlib.sha256(asked).hexdigest())
+        self._say_queued()
+        return stored
 
-    def _end(self, stored: StoredRun, result: RunResult) -> None:
-        if result.hold is None:
-            self._workspace.runs.finish(stored.id, result.status, result.counts, result.error)
-            return
-        expires = self._clock.now() + APPROVAL_LASTS
-        hold = Hold(result.hold.removed, result.hold.message, str(stored.id), expires)
-        self._workspace.runs.hold(stored.id, result.counts, hold)
+    @verb(Scope.RUN)
+    def retry(self, run_id: int) -> StoredRun:
+        """Queues another run of the same sync: what was rejected or owed is planned again by itself, as it is now."""
+        ended = self._workspace.runs.get(run_id)
+        return self.trigger(ended.sync, reason="retry")
+
+    def _say_queued(self) -> None:
+        for wake in self.queued:
+            wake()
 
     # Steering -----------------------------------------------------------------------------------------------------
 
@@ -186,21 +153,61 @@ class RunService:
         return self._workspace.runs.request_cancel(run_id)
 
     @verb(Scope.RUN)
-    def approve(self, run_id: int) -> StoredRun:
-        """Releases a held run's removals for 24 hours. The caller then runs the sync with `approved`."""
-        return self._workspace.runs.approve(run_id)
+    def approve(self, run_id: int, *, queue: bool = False) -> StoredRun:
+        """Releases a held run's removals for 24 hours.
 
-    def settle_dead(self) -> None:
-        """Marks runs as interrupted whose process is gone: nobody holds their sync's lock."""
-        for run in self._workspace.runs.list(status=RunStatus.RUNNING).items:
+        With `queue` the run that makes them is queued and returned; else the caller runs the sync with `approved`.
+        Raises UserError `run_not_held`, `approval_expired`.
+        """
+        held = self._workspace.runs.approve(run_id)
+        if not queue:
+            return held
+        options = replace(options_of(held), approved=True, reset_cdc=False)
+        return self.trigger(held.sync, options, reason="approval")
+
+    @verb(Scope.RUN)
+    def discard(self, run_id: int) -> StoredRun:
+        """Gives up what the guard held: nothing of it is sent. Raises UserError `run_not_held`."""
+        return self._workspace.runs.discard(run_id)
+
+    @verb(Scope.READ)
+    def follow(self, run_id: int, after: int = 0) -> Followed:
+        """The facts that a run told after that number, and how it stands. Raises NotFound."""
+        # The run is read first: a fact that is told meanwhile is there, and the end is never seen before its facts.
+        run = self._workspace.runs.get(run_id)
+        return Followed(tuple(self._workspace.events.since(run_id, after)), run)
+
+    def settle_dead(self, sync: str | None = None) -> list[StoredRun]:
+        """Marks runs as interrupted whose process is gone: nobody holds their sync's lock. Returns those."""
+        settled: list[StoredRun] = []
+        for run in self._running(sync):
             with FileLock(self._workspace.lock_path(run.sync_id)) as lock:
                 if run.kind == "sync" and lock.try_take("a look whether a run lives"):
-                    self._workspace.runs.mark_interrupted(run.sync_id)
+                    settled += self._workspace.runs.mark_interrupted(run.sync_id)
+        return settled
 
+    def _running(self, sync: str | None) -> list[StoredRun]:
+        if sync is not None:
+            return [one for one in self._workspace.runs.live(sync) if one.status is RunStatus.RUNNING]
+        return list(self._workspace.runs.list(status=RunStatus.RUNNING, limit=1000).items)
 
-def _queued(new: NewRun) -> NewRun:
-    return NewRun(sync=new.sync, sync_id=new.sync_id, options=new.options, owner=new.owner, status=RunStatus.QUEUED)
-
-
-def _owner() -> str:
-    return f"{os.getpid()}@{socket.gethostname()}"
+    def go_on_after(self, interrupted: StoredRun) -> StoredRun | None:
+        """Queues the run that goes on where that one was cut; None where another is queued already."""
+        sync: SyncConfig = self._catalog.get("sync", interrupted.sync)
+        options = replace(options_of(interrupted), reset_cdc=bool(interrupted.options.get("reset_cdc")))
+        new = new_run(interrupted.sync, sync, options, "takeover", current_actor().name)
+        try:
+            stored = self._workspace.runs.create(
+                replace(
+                    new,
+                    status=RunStatus.QUEUED,
+                    follows=interrupted.id,
+                    sequence_run=interrupted.sequence_run,
+                )
+            )
+        except UserError as error:
+            if error.code != "sync_busy":
+                raise
+            return None
+        self._say_queued()
+        return stored

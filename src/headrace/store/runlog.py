@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import ClauseElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import ClauseElement, bindparam, delete, func, insert, literal_column, select, update
 
-from headrace.domain.outcome import Counts
+from headrace.domain.errors import WorldError
+from headrace.domain.outcome import Counts, RunStatus
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord
 from headrace.store import sqlite
 from headrace.store.database import Database
@@ -49,7 +50,8 @@ class RunLogWriter:
         self._extend_span = sql(_extend_span())
         self._learn = sql(sqlite.upsert(identities, ["scope", "kind", "external_id"]))
         self._forget = sql(delete(identities).where(*forget))
-        self._set_counts = sql(update(runs).where(runs.c.id == bindparam("run")).values(counts=bindparam("counts")))
+        shown: dict[Any, Any] = {runs.c.counts: bindparam("counts"), runs.c.progress: bindparam("progress")}
+        self._set_counts = sql(update(runs).where(runs.c.id == bindparam("run")).values(shown))
         self._cancelled = sql(select(runs.c.cancel_requested).where(runs.c.id == bindparam("run")))
 
     def append(
@@ -66,18 +68,20 @@ class RunLogWriter:
             self._insert_call_row.write(self._connection, undecided)
             for same, rows in alike:
                 self._insert_outcome.write(self._connection, rows, (run_id, *map(_plain, same)))
-            if outcomes:
-                self._connection.execute(self._extend_span, (len(outcomes) - 1, run_id))
+            if outcomes and not self._connection.execute(self._extend_span, (len(outcomes) - 1, run_id)).rowcount:
+                raise run_lost(run_id)
             self._write_learned(self._connection.executemany, learned)
             self._connection.execute("COMMIT")
 
-    def progress(self, counts: Counts) -> None:
+    def progress(self, counts: Counts, to_send: int, waiting_s: float) -> None:
         """Shows the numbers to other processes. Nothing rests on them, so no disk is waited for."""
         with self._writing:  # no group is open: SQLite refuses the pragma within a transaction
             try:
                 self._connection.execute("PRAGMA synchronous = OFF")
                 try:
-                    self._connection.execute(self._set_counts, (orjson.dumps(counts).decode(), self._run_id))
+                    progress = orjson.dumps({"to_send": to_send, "waiting_s": round(waiting_s, 3)}).decode()
+                    values = (orjson.dumps(counts).decode(), progress, self._run_id)
+                    self._connection.execute(self._set_counts, values)
                 finally:
                     self._connection.execute("PRAGMA synchronous = FULL")
             except sqlite.driver.OperationalError as error:
@@ -189,7 +193,15 @@ def _extend_span() -> ClauseElement:
     last = select(func.max(outcomes.c.sequence)).scalar_subquery()
     first = func.coalesce(runs.c.first_outcome, last - bindparam("before_last"))
     span = {runs.c.first_outcome: first, runs.c.last_outcome: last}
-    return update(runs).where(runs.c.id == bindparam("run")).values(span)
+    alive = runs.c.status == literal_column(f"'{RunStatus.RUNNING}'")
+    return update(runs).where(runs.c.id == bindparam("run"), alive).values(span)
+
+
+def run_lost(run_id: int) -> WorldError:
+    """What stops a process whose run was ended behind its back: its lease ran out, and another goes on."""
+    message = f"Run {run_id} was taken from this process: it did not show that it lived for too long, so the run was "
+    message += "ended and another goes on with the sync. Nothing is lost."
+    return WorldError(message, code="run_lost", run_id=run_id)
 
 
 def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headrace.domain.errors import Bug, HeadraceError, NotFound, UserError
 from headrace.domain.outcome import Counts, RunStatus
 from headrace.store.database import Database
 from headrace.store.page import LIMIT, Page, parse_cursor
+from headrace.store.service_tables import idempotency_keys
 from headrace.store.tables import iso, runs
 
 RunKind = Literal["sync", "test"]
+KEY_LASTS = timedelta(hours=24)
 LIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -33,7 +35,11 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to be. `reason` says who asked (`manual`, `schedule`, `api`, ...), `owner` which process (`pid@host`)."""
+    """A run to be.
+
+    `reason` says what asked (`manual`, `schedule`, `api`, ...), `requested_by` who. `owner` is the process that runs,
+    or waits for its turn (`pid@host`); a queued run without one is for any worker. `follows` is the run taken over.
+    """
 
     sync: str
     sync_id: str
@@ -42,6 +48,9 @@ class NewRun:
     options: Mapping[str, Any] = field(default_factory=dict)
     reason: str = "manual"
     owner: str | None = None
+    requested_by: str | None = None
+    sequence_run: int | None = None
+    follows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,10 @@ class Run:
     ended_at: datetime | None
     owner: str | None
     seconds: float | None
+    requested_by: str | None = None
+    sequence_run: int | None = None
+    follows: int | None = None
+    progress: dict[str, Any] | None = None
 
 
 class Runs:
@@ -77,6 +90,13 @@ class Runs:
 
         Raises UserError `sync_busy` when the sync has a live run of that status: the index decides, not a look before.
         """
+        try:
+            with self._database.write() as connection:
+                return self._insert(connection, new)
+        except IntegrityError as error:
+            raise self._busy(new.sync_id, new.status) from error
+
+    def _insert(self, connection: Connection, new: NewRun) -> Run:
         now = self._now()
         row = {
             **{f.name: getattr(new, f.name) for f in fields(new)},
@@ -85,12 +105,7 @@ class Runs:
             "created_at": now,
             "started_at": now if new.status is RunStatus.RUNNING else None,
         }
-        try:
-            with self._database.write() as connection:
-                run_id = connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one()
-                return _get(connection, run_id)
-        except IntegrityError as error:
-            raise self._busy(new.sync_id, new.status) from error
+        return _get(connection, connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
 
     def claim(self, run_id: int, owner: str) -> Run | None:
         """Makes a queued run running; None when somebody else was faster or the sync has a running one."""
@@ -127,9 +142,7 @@ class Runs:
         with self._database.write() as connection:
             run = _get(connection, run_id)
             if run.hold is None or run.status is not RunStatus.HELD:
-                raise UserError(
-                    f"Run {run_id} is not held, it is {run.status}: there is nothing to approve.", code="run_not_held"
-                )
+                raise _not_held(run, "approve")
             if run.hold.expires_at <= now:
                 raise UserError(
                     f"Run {run_id} was held until {run.hold.expires_at:%Y-%m-%d %H:%M} UTC; what it found is too old "
@@ -139,6 +152,15 @@ class Runs:
             if run.hold.approved_at is None:
                 approved = replace(run.hold, approved_at=now)
                 connection.execute(update(runs).where(runs.c.id == run_id), {"hold": _hold_document(approved)})
+            return _get(connection, run_id)
+
+    def discard(self, run_id: int) -> Run:
+        """Ends a held run for good: it can't be approved any more. Raises UserError `run_not_held`."""
+        with self._database.write() as connection:
+            run = _get(connection, run_id)
+            if run.hold is None or run.status is not RunStatus.HELD:
+                raise _not_held(run, "discard")
+            connection.execute(update(runs).where(runs.c.id == run_id), {"status": str(RunStatus.CANCELLED)})
             return _get(connection, run_id)
 
     def request_cancel(self, run_id: int) -> Run:
@@ -157,9 +179,53 @@ class Runs:
             found = [_run(row) for row in connection.execute(stale)]
             return [self._end(connection, run, RunStatus.INTERRUPTED, run.counts) for run in found]
 
+    def waiting(self) -> list[Run]:
+        """Queued runs that are for any worker, oldest first, of syncs that nobody runs now."""
+        busy = select(runs.c.sync_id).where(runs.c.kind == "sync", runs.c.status == RunStatus.RUNNING)
+        free = select(runs).where(runs.c.status == RunStatus.QUEUED, runs.c.owner.is_(None), runs.c.kind == "sync")
+        query = free.where(runs.c.sync_id.not_in(busy)).order_by(runs.c.id)
+        with self._database.read() as connection:
+            return [_run(row) for row in connection.execute(query)]
+
+    def live(self, sync_id: str) -> list[Run]:
+        """The sync's running and queued runs, oldest first."""
+        query = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status.in_(LIVE))
+        with self._database.read() as connection:
+            return [_run(row) for row in connection.execute(query.order_by(runs.c.id))]
+
+    def create_once(self, new: NewRun, key: str, request: str) -> Run:
+        """Creates a run unless the same actor asked the same under this key within a day: then that run.
+
+        Raises UserError `sync_busy`, and `idempotency_key_reused` where the key came with another request.
+        """
+        k, now = idempotency_keys.c, self._now()
+        asker = new.requested_by or ""
+        here = (k.actor == asker, k.key == key)
+        try:
+            with self._database.write() as connection:
+                connection.execute(delete(idempotency_keys).where(k.at < now - KEY_LASTS))
+                known = connection.execute(select(idempotency_keys).where(*here)).one_or_none()
+                if known is not None:
+                    if known.request != request:
+                        message = f'The Idempotency-Key "{key[:40]}" was used for another request. Make a new key for '
+                        message += "each trigger; repeat one only together with the very same request."
+                        raise UserError(message, code="idempotency_key_reused")
+                    return _get(connection, known.run_id)
+                run = self._insert(connection, new)
+                row = {"actor": asker, "key": key, "request": request, "run_id": run.id, "at": now}
+                connection.execute(insert(idempotency_keys), row)
+                return run
+        except IntegrityError as error:
+            raise self._busy(new.sync_id, new.status) from error
+
     def end_queued(self, sync_id: str) -> None:
-        """Ends what still says `queued` after its process died or gave up. Only for who holds the queue's lock."""
-        stale = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status == RunStatus.QUEUED)
+        """Ends what still waits for its turn after its process died or gave up. Only for who holds the queue's lock."""
+        stale = select(runs).where(
+            runs.c.sync_id == sync_id,
+            runs.c.kind == "sync",
+            runs.c.status == RunStatus.QUEUED,
+            runs.c.owner.is_not(None),
+        )
         with self._database.write() as connection:
             for row in connection.execute(stale).all():
                 run = _run(row)
@@ -247,6 +313,10 @@ def _live(connection: Connection, run_id: int) -> Run:
     if run.status not in LIVE:
         raise UserError(f"Run {run_id} has ended already: it is {run.status}.", code="run_ended", run_id=run_id)
     return run
+
+
+def _not_held(run: Run, what: str) -> UserError:
+    return UserError(f"Run {run.id} is not held, it is {run.status}: there is nothing to {what}.", code="run_not_held")
 
 
 def _hold_document(hold: Hold) -> dict[str, Any]:

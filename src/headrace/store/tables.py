@@ -99,6 +99,7 @@ runs = Table(
     Column("options", Json, nullable=False),
     Column("reason", Text, nullable=False),
     Column("counts", Json, nullable=False),
+    Column("progress", Json),  # where a running run stands, for whoever watches from another process
     Column("error_code", Text),
     Column("error_message", Text),
     Column("hold", Json),

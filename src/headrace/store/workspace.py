@@ -18,11 +18,13 @@ from headrace.store import migrate, sqlite
 from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
+from headrace.store.events import RunEvents
 from headrace.store.memory import Acknowledgements, Identities
 from headrace.store.outcomes import Outcomes
 from headrace.store.runlog import RunLogWriter
 from headrace.store.runs import Runs
 from headrace.store.vault import Vault
+from headrace.store.workers import Workers
 
 CHEAP_CHECK_BYTES = 1_000_000  # quick_check reads the whole file; up to here that takes a few milliseconds
 PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_ ")
@@ -64,6 +66,8 @@ class Workspace:
         self.runs = Runs(self.database, now)
         self.calls = Calls(self.database)
         self.outcomes = Outcomes(self.database)
+        self.events = RunEvents(self.database, now)
+        self.workers = Workers(self.database, now)
         self.acknowledgements = Acknowledgements(self.database)
 
     def __repr__(self) -> str:

@@ -288,7 +288,7 @@ class MemoryLog:
         self.outcomes += outcomes
         self.learned += learned
 
-    def progress(self, counts: Counts) -> None:
+    def progress(self, counts: Counts, to_send: int, waiting_s: float) -> None:
         return
 
     def cancel_requested(self) -> bool:

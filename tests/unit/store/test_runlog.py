@@ -107,7 +107,7 @@ def test_progress_and_cancel_cross_processes(workspace: Workspace, run: Run) -> 
     with workspace.run_log(run.id, "v") as log, Workspace.open(workspace.path) as elsewhere:
         assert not log.cancel_requested()
 
-        log.progress(Counts(rows=7, delivered=3))
+        log.progress(Counts(rows=7, delivered=3), 9, 0.0)
         elsewhere.runs.request_cancel(run.id)
 
         assert elsewhere.runs.get(run.id).counts == Counts(rows=7, delivered=3)

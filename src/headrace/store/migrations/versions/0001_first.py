@@ -57,6 +57,7 @@ def create_runs() -> None:
         sa.Column("options", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("counts", sa.Text, nullable=False),
+        sa.Column("progress", sa.Text),
         sa.Column("error_code", sa.Text),
         sa.Column("error_message", sa.Text),
         sa.Column("hold", sa.Text),
