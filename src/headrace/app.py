@@ -21,12 +21,15 @@ from headrace.service.secrets import Secrets
 from headrace.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
+    from headrace.service.audit import AuditService
     from headrace.service.history import History
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
+    from headrace.service.verbs import Record
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -175,6 +178,23 @@ class App:
         from headrace.service.vault import VaultService
 
         return VaultService(self.workspace.vault(self.settings.key))
+
+    @property
+    def recorder(self) -> Record | None:
+        """What keeps the audit log; None without a workspace."""
+        return self.access.record if self._workspace is not None else None
+
+    @cached_property
+    def access(self) -> AccessService:
+        from headrace.service.access import AccessService
+
+        return AccessService(self.workspace.access, self.workspace.audit, self.clock.now)
+
+    @cached_property
+    def audit(self) -> AuditService:
+        from headrace.service.audit import AuditService
+
+        return AuditService(self.workspace.audit)
 
     @cached_property
     def suggestions(self) -> SuggestionService:

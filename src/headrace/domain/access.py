@@ -37,11 +37,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. `name` stands in the audit log: an e-mail address, `key:<prefix>`, `cli:<user>`, `scheduler`."""
+    """Who asks. `name` stands in the audit log: an e-mail address, `key:<prefix>`, `cli:<user>`, `scheduler`.
+
+    `address` is where a request came from, as far as that is known.
+    """
 
     name: str
     scopes: frozenset[Scope]
     user_id: int | None = None
+    address: str | None = None
 
     def demand(self, scope: Scope, verb: str) -> None:
         """Raises UserError `forbidden` where this actor does not hold the scope."""

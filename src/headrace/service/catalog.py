@@ -19,7 +19,7 @@ from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, U
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
 from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
-from headrace.service.verbs import verb
+from headrace.service.verbs import note, verb
 from headrace.sources import Query, Source
 from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
 
@@ -100,6 +100,9 @@ class CatalogService:
 
     def workspace_name(self) -> str:
         return str(self._catalog.setting(NAME, "default")) if self._catalog else "default"
+
+    def _documents_by_key(self, kind: Kind) -> dict[tuple[Kind, str], dict[str, Any]]:
+        return {(kind, one.name): one.document for one in self._stored().list(kind)}
 
     def _stored(self) -> Catalog:
         if self._catalog is None:
@@ -281,13 +284,18 @@ class CatalogService:
 
     # Saving -------------------------------------------------------------------------------------------------------
 
-    @verb(Scope.CONFIGURE)
+    @verb(Scope.CONFIGURE, changes=lambda checked: "configuration")
     def apply(self, checked: Checked) -> None:
         """Saves what `check` found, in one transaction. Raises ConfigurationError while there is a fault."""
         if checked.faults:
             raise ConfigurationError(checked.faults)
         edits: list[Any] = []
+        present = {key: one for kind in KINDS for key, one in self._documents_by_key(kind).items()}
         for edit in checked.edits:
+            if edit.action != "unchanged":
+                key = (edit.kind, edit.name)
+                after = checked.documents.get(key) if edit.action != "delete" else None
+                note(f"{edit.kind} {edit.name}", present.get(key), after)
             if edit.action == "delete":
                 edits.append(Delete(edit.kind, edit.name))
             elif edit.action != "unchanged":
@@ -298,7 +306,7 @@ class CatalogService:
             edits.append(SetSetting(NAME, checked.workspace.name))
         self._stored().apply(edits)
 
-    @verb(Scope.CONFIGURE)
+    @verb(Scope.CONFIGURE, changes=lambda kind, name: f"{kind} {name}")
     def delete(self, kind: Kind, name: str) -> None:
         """Takes one object away. Raises NotFound, and UserError `in_use` while others refer to it.
 
@@ -311,7 +319,9 @@ class CatalogService:
                 named = ", ".join(f'"{one}"' for one in users[:5])
                 message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
                 raise UserError(message, code="in_use")
+        before = self._stored().get(kind, name).document
         self._stored().delete(kind, name)
+        note(f"{kind} {name}", before, None)
 
     # Giving back --------------------------------------------------------------------------------------------------
 

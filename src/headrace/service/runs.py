@@ -22,7 +22,7 @@ from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
 from headrace.service.running import Emit, Ended, Runner, RunReport, Waiting, new_run, options_of
-from headrace.service.verbs import current_actor, verb
+from headrace.service.verbs import current_actor, note, verb
 from headrace.store.events import Told
 from headrace.store.runs import Run as StoredRun
 from headrace.store.workspace import Workspace
@@ -89,7 +89,7 @@ class RunService:
 
     # Starting -----------------------------------------------------------------------------------------------------
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda name, options, **_: f"sync {name}")
     async def run(
         self, name: str, options: RunOptions, emit: Emit, waiting: Waiting, *, queue: bool = True
     ) -> RunReport:
@@ -100,7 +100,7 @@ class RunService:
         new = new_run(name, self._catalog.get("sync", name), options, "manual", current_actor().name)
         return await self.runner.run(new, options, emit, waiting, queue=queue)
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda name, **_: f"sync {name}")
     def trigger(
         self,
         name: str,
@@ -131,10 +131,11 @@ class RunService:
         else:
             asked = orjson.dumps([name, new.options, reason, overlap], option=orjson.OPT_SORT_KEYS)
             stored = self._workspace.runs.create_once(new, idempotency_key, hashlib.sha256(asked).hexdigest())
+        note(f"run {stored.id}", None, {"sync": name, "reason": reason, **new.options})
         self._say_queued()
         return stored
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda run_id: f"run {run_id}")
     def retry(self, run_id: int) -> StoredRun:
         """Queues another run of the same sync: what was rejected or owed is planned again by itself, as it is now."""
         ended = self._workspace.runs.get(run_id)
@@ -146,13 +147,13 @@ class RunService:
 
     # Steering -----------------------------------------------------------------------------------------------------
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda run_id: f"run {run_id}")
     def cancel(self, run_id: int) -> StoredRun:
         """Asks a run to stop sending. Raises NotFound, UserError `run_ended`."""
         self.settle_dead()
         return self._workspace.runs.request_cancel(run_id)
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda run_id, queue: f"run {run_id}")
     def approve(self, run_id: int, *, queue: bool = False) -> StoredRun:
         """Releases a held run's removals for 24 hours.
 
@@ -165,7 +166,7 @@ class RunService:
         options = replace(options_of(held), approved=True, reset_cdc=False)
         return self.trigger(held.sync, options, reason="approval")
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda run_id: f"run {run_id}")
     def discard(self, run_id: int) -> StoredRun:
         """Gives up what the guard held: nothing of it is sent. Raises UserError `run_not_held`."""
         return self._workspace.runs.discard(run_id)

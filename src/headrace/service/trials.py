@@ -124,7 +124,7 @@ class TrialService:
         finally:
             plan.close()
 
-    @verb(Scope.RUN)
+    @verb(Scope.RUN, changes=lambda name, key, **_: f"sync {name}")
     def test_row(self, name: str, key: str, change: Change, values: dict[str, str]) -> RowTrial:
         """Really sends one row of a sync. The ledger is not touched: the next run sends the row again if it is due."""
         job = self._assembly.job(name, RunOptions())

@@ -13,7 +13,7 @@ class VaultService:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    @verb(Scope.CONFIGURE)
+    @verb(Scope.CONFIGURE, changes=lambda name, value: f"secret {name}")
     def set(self, name: str, value: str) -> None:
         """Keeps a secret. Raises what the key ring raises."""
         self._vault.set(name, value)
@@ -23,12 +23,12 @@ class VaultService:
         """All secrets by name, without their values."""
         return self._vault.names()
 
-    @verb(Scope.CONFIGURE)
+    @verb(Scope.CONFIGURE, changes=lambda name: f"secret {name}")
     def delete(self, name: str) -> None:
         """Raises UserError `secret_missing`."""
         self._vault.delete(name)
 
-    @verb(Scope.ADMIN)
+    @verb(Scope.ADMIN, changes=lambda: "key")
     def rotate(self) -> Rotation:
         """Encrypts every secret again under a new key. Raises UserError `key_not_new`."""
         return self._vault.rotate()

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 from headrace.domain.errors import UserError
 from headrace.store import migrate, sqlite
+from headrace.store.access import Access
+from headrace.store.audit import Audit
 from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
@@ -66,6 +68,8 @@ class Workspace:
         self.runs = Runs(self.database, now)
         self.calls = Calls(self.database)
         self.outcomes = Outcomes(self.database)
+        self.access = Access(self.database, now)
+        self.audit = Audit(self.database, now)
         self.events = RunEvents(self.database, now)
         self.workers = Workers(self.database, now)
         self.acknowledgements = Acknowledgements(self.database)
