@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from headrace.cli.console import clean, painted, say
@@ -24,17 +24,6 @@ def pretty(body: bytes) -> str:
         return "\n".join(clean(line) for line in text.splitlines())
     laid_out = _NUMBER.sub(r"\1", json.dumps(loaded, indent=2, ensure_ascii=False))
     return "\n".join(clean(line) for line in laid_out.splitlines())
-
-
-def readable(body: bytes | None) -> Any:
-    """A body for JSON output: its value where it is JSON, else its text."""
-    if body is None:
-        return None
-    text = body.decode("utf-8", "replace")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def path_of(url: str) -> str:
@@ -62,12 +51,3 @@ def say_call(logged: LoggedCall) -> None:
         say(painted(f"< {clean(name)}: {clean(value)}", "dim"))
     if call.response_body:
         say(pretty(call.response_body))
-
-
-def call_document(logged: LoggedCall) -> dict[str, Any]:
-    """A call as JSON shows it."""
-    call = logged.call
-    document = {"run": logged.run_id, "sync": logged.sync, **call._asdict()}
-    document |= {"at": call.at.isoformat(), "keys": list(call.keys)}
-    document |= {"duration_ms": round(call.duration_ms, 3), "waited_ms": round(call.waited_ms, 3)}
-    return document | {"request_body": readable(call.request_body), "response_body": readable(call.response_body)}

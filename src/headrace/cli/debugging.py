@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.bodies import call_document, path_of, say_call
+from headrace.cli.bodies import path_of, say_call
 from headrace.cli.console import clean, count, glyph, painted, say, say_json, say_table, shortened
 from headrace.cli.session import Json, opened
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RowOutcome
+from headrace.service.answers import ROW_COLUMNS, call_document, row_document, unformulated
 
 if TYPE_CHECKING:
     from headrace.app import App
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from headrace.store.calls import LoggedCall
     from headrace.store.outcomes import LoggedOutcome, OutcomeCount
 
-COLUMNS = ("key", "change", "operation", "outcome", "code", "field", "message", "theirs", "call")
 SHOWN = 50
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def register(app: typer.Typer) -> None:
@@ -156,12 +155,6 @@ def _say_rows(app: App, run: int, groups: list[OutcomeCount], found: list[Logged
         say(f"The first {limit:,}; --limit shows more, --csv all.")
 
 
-def row_document(logged: LoggedOutcome) -> dict[str, Any]:
-    """A row's outcome as JSON and CSV show it."""
-    record = logged.record
-    return {"run": logged.run_id, **{name: getattr(record, name) for name in COLUMNS}}
-
-
 def _write_json(found: Iterator[LoggedOutcome]) -> None:
     """One JSON list, a row a line, written as it is read: a run may have millions."""
     import orjson
@@ -175,15 +168,7 @@ def _write_json(found: Iterator[LoggedOutcome]) -> None:
 
 def _write_csv(found: Iterator[LoggedOutcome]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("run", *COLUMNS))
+    writer.writerow(("run", *ROW_COLUMNS))
     for one in found:
         writer.writerow([unformulated(value) for value in row_document(one).values()])
     sys.stdout.flush()
-
-
-def unformulated(value: Any) -> Any:
-    """The value of a CSV cell that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ import typer
 from headrace.cli.console import clean, count, glyph, is_terminal, painted, say, say_json, say_table, shortened
 from headrace.cli.session import Json, opened
 from headrace.domain.outcome import RunStatus
+from headrace.service.answers import run_document
 
 if TYPE_CHECKING:
     from headrace.app import App
@@ -218,20 +219,6 @@ def try_destination(name: Name, json: Json = False) -> int:
 
 def _status(run: Run) -> str:
     return f"{glyph(run.status)}{run.status.replace('_', ' ')}"
-
-
-def run_document(run: Run) -> dict[str, Any]:
-    """A recorded run as JSON shows it, in the shape of `run --json` and more."""
-    document: dict[str, Any] = {"run": run.id, "sync": run.sync, "kind": run.kind, "status": run.status}
-    document |= {**asdict(run.counts), "seconds": run.seconds, "reason": run.reason, "options": run.options}
-    for name in ("created_at", "started_at", "ended_at"):
-        moment = getattr(run, name)
-        document[name] = moment.isoformat() if moment else None
-    if run.error_code:
-        document["error"] = {"code": run.error_code, "message": run.error_message}
-    if run.hold is not None:
-        document["held"] = run.hold.why
-    return document
 
 
 def instant(moment: datetime | None) -> str:

@@ -9,9 +9,10 @@ import typer
 from headrace.cli.console import say, say_json
 from headrace.cli.session import Json, opened
 from headrace.domain.errors import UserError
+from headrace.service.answers import suggested_document
 
 if TYPE_CHECKING:
-    from headrace.domain.suggest import Suggestion
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -39,26 +40,4 @@ def suggest(
     if not json:
         say(as_yaml(found).rstrip("\n"))
         return
-    sync, told = found.sync, found.suggestions
-    lines = [
-        {
-            "path": _path_of(one),
-            "rule": {"column": one.column, **({"as": one.as_} if one.as_ else {})},
-            "confidence": one.confidence,
-            "required": one.required,
-            "why": one.why,
-        }
-        for one in told.lines
-    ]
-    match = sync.match.model_dump() if sync.match else None
-    head = {"sync": found.name, "new": found.is_new, "model": sync.model, "destination": sync.destination}
-    head |= {"type": sync.type, "object": sync.object, "mode": sync.mode, "match": match}
-    left_out = [{"column": one.column, "why": one.why} for one in told.left_out]
-    say_json(head | {"suggestions": lines, "missing": told.missing, "left_out": left_out, "yaml": as_yaml(found)})
-
-
-def _path_of(one: Suggestion) -> str:
-    """Where the line stands under the sync, as findings write it."""
-    if one.section:
-        return ".".join(one.place)
-    return ".".join(("fields", one.place[0], *(f"object.{key}" for key in one.place[1:])))
+    say_json(suggested_document(found))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headrace.cli.bodies import pretty, readable, say_call
+from headrace.cli.bodies import pretty, say_call
 from headrace.cli.console import clean, count, glyph, painted, say, say_json, say_table, shortened
 from headrace.cli.session import Json, opened
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import Change, RowOutcome
+from headrace.service.answers import plan_document, preview_document, sendable, trial_document
 
 if TYPE_CHECKING:
     from headrace.engine.explain import ExactRequest, Explanation, Sample
@@ -37,9 +36,7 @@ def preview(
     with opened() as app:
         found = app.trials.preview(model, limit)
     if json:
-        columns = [{"name": one.name, "type": one.type, "native": one.native} for one in found.columns]
-        rows = [[_text_of_bytes(value) for value in row] for row in found.rows]
-        say_json({"columns": columns, "rows": rows, "key": asdict(found.proof) | {"holds": found.proof.holds}})
+        say_json(preview_document(found))
         return
     types = [painted(one.native.lower(), "dim") for one in found.columns]
     cells = [[_cell(value) for value in row] for row in found.rows]
@@ -49,15 +46,10 @@ def preview(
     say(_proof(found.proof))
 
 
-def _text_of_bytes(value: Any) -> Any:
-    """Bytes as they would be sent."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
 def _cell(value: Any) -> str:
     if value is None:
         return painted("null", "dim")
-    value = _text_of_bytes(value)
+    value = sendable(value)
     if isinstance(value, bool | dict | list):
         import orjson
 
@@ -94,7 +86,7 @@ def plan(
     with opened() as app:
         found = app.trials.plan(sync, requests, options)
     if json:
-        say_json(_plan_document(sync, found))
+        say_json(plan_document(sync, found))
     else:
         _say_plan(sync, found, requests)
 
@@ -147,27 +139,6 @@ def _keys(one: ExactRequest) -> str:
     return clean(one.keys[0]) if len(one.keys) == 1 else count(len(one.keys), "row")
 
 
-def _plan_document(sync: str, found: Explanation) -> dict[str, Any]:
-    requests = [
-        {
-            "keys": one.keys,
-            "method": one.request.method,
-            "url": one.request.url,
-            "headers": dict(one.request.headers),
-            "body": readable(one.request.body),
-            "purpose": one.request.purpose,
-            "note": one.note,
-        }
-        for one in found.requests
-    ]
-    samples = [asdict(one) for one in found.samples]
-    counts = {name: getattr(found.counts, name) for name in ("rows", "added", "changed", "removed", "unchanged")}
-    invalid = [{"key": key, "code": code, "rows": copies} for key, code, copies in found.invalid]
-    document = {"sync": sync, **counts, "to_send": found.to_send, "operations": found.operations, "invalid": invalid}
-    held = found.hold.message if found.hold else None
-    return document | {"held": held, "notes": found.notes, "samples": samples, "requests": requests}
-
-
 def try_row(
     sync: Annotated[str, typer.Argument(metavar="SYNC")],
     key: Annotated[str, typer.Option(help="Primary key of the row.", metavar="K")],
@@ -181,7 +152,7 @@ def try_row(
     with opened() as app:
         trial = app.trials.test_row(sync, key, as_, _values(set_ or []))
     if json:
-        _say_trial_document(trial)
+        say_json(trial_document(trial))
     else:
         _say_trial(trial)
     outcome = trial.outcome.record.outcome if trial.outcome else None
@@ -208,11 +179,3 @@ def _say_trial(trial: RowTrial) -> None:
     record = trial.outcome.record
     why = f": {record.code}: {clean(record.message or '')}" if record.code else ""
     say(f"{glyph(record.outcome)}{record.outcome}{why} ({count(trial.counts.requests, 'request')})")
-
-
-def _say_trial_document(trial: RowTrial) -> None:
-    from headrace.cli.bodies import call_document
-    from headrace.cli.debugging import row_document
-
-    outcome = row_document(trial.outcome) if trial.outcome else None
-    say_json({"run": trial.run_id, "row": outcome, "calls": [call_document(one) for one in trial.calls]})

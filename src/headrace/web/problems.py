@@ -101,6 +101,6 @@ def problem(
 
 def unexpected(error: Exception) -> Response:
     """The edge of a request: what no one foresaw is logged whole and told without its inside."""
-    logging.getLogger("headrace.web").exception("A request failed in a way that it must not", exc_info=error)
+    logging.getLogger("headrace.web").error("A request failed in a way that it must not", exc_info=error)
     detail = f"This is a bug in Headrace: {type(error).__name__}. The server's log has the rest; please report it."
     return problem(500, "bug", detail)

@@ -1,29 +1,24 @@
 """The wall before every route: which hosts we answer to, who may post from where, who asks, what headers go along.
 
-Everything is refused that is not allowed here: a new route needs a sign-in unless its exact path is among the open ones.
+Everything is refused that is not allowed here: a route needs a sign-in unless its exact path is among the open ones.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.domain.access import Actor
 from headrace.domain.errors import HeadraceError, UserError
 from headrace.service.access import AccessService
 from headrace.service.verbs import acting_as
 from headrace.web.problems import problem_of
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY = 1 << 20
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -89,10 +84,9 @@ class Guarding:
 class Wall:
     """ASGI middleware around all routes. Sets who acts, so that `current_actor()` works in every route and stream."""
 
-    app: App
+    app: ASGIApp
     access: AccessService
     guarding: Guarding
-    _extra: Mapping[str, str] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -171,7 +165,7 @@ class Wall:
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         path = scope["path"]
 
-        async def sending(message: dict[str, Any]) -> None:
+        async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in _HEADERS.items():
@@ -196,7 +190,7 @@ class _Limited:
         self._receive = receive
         self._left = LARGEST_BODY
 
-    async def __call__(self) -> dict[str, Any]:
+    async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))

@@ -10,11 +10,11 @@ import pytest
 import typer
 
 from headrace.cli.bodies import pretty
-from headrace.cli.debugging import unformulated
 from headrace.cli.main import build, workspace_first
 from headrace.cli.progress import Progress
 from headrace.domain.events import RunPlanned, RunProgressed, StageStarted
 from headrace.domain.outcome import Counts
+from headrace.service.answers import unformulated
 
 
 def commands(command, path=()):
