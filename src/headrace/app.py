@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -52,22 +52,25 @@ class SystemClock:
 class Settings:
     """What the environment says.
 
-    HEADRACE_WORKSPACE: the workspace's folder. HEADRACE_KEY: the key of the secrets. HEADRACE_MEMORY_LIMIT: how much
+    HEADRACE_WORKSPACE: the workspace's folder, or its address on Postgres. HEADRACE_SCRATCH: where the files of this
+    machine lie, on Postgres. HEADRACE_KEY: the key of the secrets. HEADRACE_MEMORY_LIMIT: how much
     memory the comparison may take (`1GB`, `512MB`).
     """
 
-    workspace: Path
-    key: str | None
+    workspace: str | Path = field(repr=False)  # an address may hold a password
+    key: str | None = field(repr=False)
     memory_limit_mb: int
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    scratch: Path | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], workspace: str | None = None) -> Settings:
         """Raises UserError `setting_invalid`."""
-        folder = workspace or environment.get("HEADRACE_WORKSPACE") or DEFAULT_WORKSPACE
+        place = workspace or environment.get("HEADRACE_WORKSPACE") or DEFAULT_WORKSPACE
+        scratch = environment.get("HEADRACE_SCRATCH")
         limit = environment.get("HEADRACE_MEMORY_LIMIT")
         limit_mb = _megabytes(limit) if limit else DEFAULT_MEMORY_LIMIT_MB
-        return cls(Path(folder), environment.get("HEADRACE_KEY"), limit_mb, environment)
+        return cls(place, environment.get("HEADRACE_KEY"), limit_mb, environment, Path(scratch) if scratch else None)
 
 
 def _megabytes(text: str) -> int:
@@ -96,7 +99,7 @@ class App:
     def open(cls, settings: Settings, *, create: bool = False, optional: bool = False) -> App:
         """`create` makes a workspace where there is none; `optional` goes on without one. Raises as Workspace.open."""
         try:
-            return cls(settings, Workspace.open(settings.workspace, create=create))
+            return cls(settings, Workspace.open(settings.workspace, create=create, scratch=settings.scratch))
         except UserError as error:
             if optional and error.code == "workspace_missing":
                 return cls(settings, None)

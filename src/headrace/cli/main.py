@@ -78,7 +78,8 @@ def build() -> typer.Typer:
         workspace: Annotated[
             str | None,
             typer.Option(
-                help="The workspace's folder. Default: $HEADRACE_WORKSPACE, else ./.headrace.", metavar="PATH"
+                help="The workspace's folder or Postgres address. Default: $HEADRACE_WORKSPACE, else ./.headrace.",
+                metavar="PATH_OR_URL",
             ),
         ] = None,
         version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_say_version)] = False,

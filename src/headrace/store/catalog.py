@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headrace.domain.errors import NotFound, UserError
-from headrace.store import sqlite
 from headrace.store.database import Database
 from headrace.store.tables import objects, settings
 
@@ -119,7 +118,7 @@ class Catalog:
         match edit:
             case Put(kind, name, document):
                 row = {"kind": kind, "name": name, "document": document, "updated_at": self._now()}
-                connection.execute(sqlite.upsert(objects, ["kind", "name"]), row)
+                connection.execute(self._database.upsert(objects, ["kind", "name"]), row)
             case Delete(kind, name):
                 if not connection.execute(delete(objects).where(*_is(kind, name))).rowcount:
                     raise _not_found(connection, kind, name)
@@ -128,7 +127,7 @@ class Catalog:
             case SetSetting(key, None):
                 connection.execute(delete(settings).where(settings.c.key == key))
             case SetSetting(key, value):
-                connection.execute(sqlite.upsert(settings, ["key"]), {"key": key, "value": value})
+                connection.execute(self._database.upsert(settings, ["key"]), {"key": key, "value": value})
             case _:
                 assert_never(edit)
 

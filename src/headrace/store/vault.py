@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from headrace.domain.errors import Bug, UserError
-from headrace.store import sqlite
 from headrace.store.database import Database
 from headrace.store.keys import Key, KeyRing
 from headrace.store.tables import secrets, settings
@@ -58,7 +57,7 @@ class Vault:
                 "updated_at": self._now(),
                 **_encrypt(key, _bound_to(connection, name), value.encode()),
             }
-            connection.execute(sqlite.upsert(secrets, ["name"]), row)
+            connection.execute(self._database.upsert(secrets, ["name"]), row)
 
     def get(self, name: str) -> str:
         """Raises UserError `secret_missing` or `secret_unreadable`, and what the key file raises."""

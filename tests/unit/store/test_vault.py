@@ -13,7 +13,7 @@ from headrace.store.keys import Key
 from headrace.store.vault import Vault
 from headrace.store.workspace import Workspace
 
-from .world import start_python
+from .world import on_sqlite, start_python
 
 CANARY = "vt_live_canary_5d1f0e"
 OLD = base64.b64encode(b"o" * 32).decode()
@@ -36,6 +36,7 @@ def change(workspace: Workspace, statement: str) -> None:
         connection.execute(text(statement))
 
 
+@on_sqlite
 def test_no_file_of_the_workspace_holds_a_secret(workspace: Workspace) -> None:
     """A copied folder without its key, a backup, a WAL left behind: none gives a token away."""
     workspace.vault().set("token", CANARY)
@@ -63,7 +64,7 @@ def test_nothing_prints_a_secret_or_a_key(workspace: Workspace) -> None:
     [
         "UPDATE secrets SET name = 'b'",
         "UPDATE settings SET value = '\"another-workspace\"' WHERE key = 'workspace.id'",
-        "UPDATE secrets SET ciphertext = CAST(x'00' || substr(ciphertext, 2) AS BLOB)",
+        "UPDATE secrets SET ciphertext = nonce",
     ],
 )
 def test_a_ciphertext_is_worth_nothing_elsewhere(workspace: Workspace, move: str) -> None:
@@ -162,7 +163,7 @@ def test_a_rotation_moves_from_the_file_to_the_environment(workspace: Workspace)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_rotation_cut_short_leaves_every_secret_readable(workspace: Workspace) -> None:
+def test_a_rotation_cut_short_leaves_every_secret_readable(where: str, workspace: Workspace) -> None:
     """kill -9 before each step that the rotation takes; the next rotation ends what that one began."""
     script = """if True:
         import os, signal, sys
@@ -195,7 +196,7 @@ def test_a_rotation_cut_short_leaves_every_secret_readable(workspace: Workspace)
     for n, value in enumerate(values):
         workspace.vault().set(f"token-{n}", value)
 
-    told = [line.split() for line in start_python(script, workspace.path).communicate()[0].splitlines()]
+    told = [line.split() for line in start_python(script, where).communicate()[0].splitlines()]
 
     assert [line[1:] for line in told] == [values] * len(told)
     assert [line[0] for line in told] == [str(int(signal.SIGKILL))] * (len(told) - 1) + ["0"]
