@@ -18,6 +18,7 @@ from headrace.domain.errors import UserError
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.secrets import Secrets
+from headrace.store.keys import GivenKeys
 from headrace.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Settings:
     """
 
     workspace: str | Path = field(repr=False)  # an address may hold a password
-    key: str | None = field(repr=False)
+    keys: GivenKeys | None
     memory_limit_mb: int
     environment: Mapping[str, str] = field(repr=False)
     scratch: Path | None = None
@@ -70,7 +71,7 @@ class Settings:
         scratch = environment.get("HEADRACE_SCRATCH")
         limit = environment.get("HEADRACE_MEMORY_LIMIT")
         limit_mb = _megabytes(limit) if limit else DEFAULT_MEMORY_LIMIT_MB
-        return cls(place, environment.get("HEADRACE_KEY"), limit_mb, environment, Path(scratch) if scratch else None)
+        return cls(place, GivenKeys.read(environment), limit_mb, environment, Path(scratch) if scratch else None)
 
 
 def _megabytes(text: str) -> int:
@@ -128,8 +129,12 @@ class App:
     def _kept_secret(self, name: str) -> str | None:
         if self._workspace is None:
             return None
-        vault = self._workspace.vault(self.settings.key)
+        vault = self._workspace.vault(self.settings.keys)
         return vault.get(name) if name in {one.name for one in vault.names()} else None
+
+    def check_keys(self) -> None:
+        """For what starts and stays: refuses with the mend where a secret's key is not at hand. See Vault.check."""
+        self.workspace.vault(self.settings.keys).check()
 
     @cached_property
     def catalog(self) -> CatalogService:
@@ -180,7 +185,7 @@ class App:
     def vault(self) -> VaultService:
         from headrace.service.vault import VaultService
 
-        return VaultService(self.workspace.vault(self.settings.key))
+        return VaultService(self.workspace.vault(self.settings.keys))
 
     @property
     def recorder(self) -> Record | None:

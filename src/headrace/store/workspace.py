@@ -23,6 +23,7 @@ from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
 from headrace.store.events import RunEvents
+from headrace.store.keys import GivenKeys, KeyRing
 from headrace.store.memory import Acknowledgements, Identities
 from headrace.store.outcomes import Outcomes
 from headrace.store.runlog import RunLogWriter
@@ -187,9 +188,10 @@ class Workspace:
     def lock_path(self, sync_id: str) -> Path:
         return self.path / "locks" / f"{file_stem(sync_id)}.lock"
 
-    def vault(self, keys: str | None = None) -> Vault:
-        """The secrets. `keys` is what HEADRACE_KEY holds; without it the key file of the workspace serves."""
-        return Vault(self.database, self.key_path, keys, self._now)
+    def vault(self, given: GivenKeys | None = None) -> Vault:
+        """The secrets. Without a given key the key file serves, where the workspace is a folder."""
+        ring = KeyRing(None if self.is_shared else self.key_path, given or GivenKeys())
+        return Vault(self.database, ring, self._now)
 
     def identities(self, scope: str) -> Identities:
         return Identities(self.database, scope)

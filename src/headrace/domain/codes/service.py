@@ -22,6 +22,19 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Keys of the secrets ---------------------------------------------------------------------------------------
+        "vault_key_missing": Code(
+            "service",
+            "The workspace holds secrets, or is to hold one, and there is no key.",
+            "A new machine or container that was not given the key; a folder that was copied without its file `key`.",
+            "Give the key in HEADRACE_KEY, HEADRACE_KEY_FILE or HEADRACE_KEY_COMMAND, the same on every machine.",
+        ),
+        "key_command_failed": Code(
+            "service",
+            "The command that should print the key of the secrets failed.",
+            "It is not installed, not signed in, slow, or mistyped.",
+            "Run it by hand as the same user. It must print the key within 10 seconds and end with 0.",
+        ),
         # Access ----------------------------------------------------------------------------------------------------
         "signed_out": Code(
             "access",
