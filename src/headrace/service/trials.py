@@ -140,7 +140,12 @@ class TrialService:
         error: HeadraceError | None = None
         counts = Counts(rows=1)
         with self._workspace.run_log(run.id, scope) as log:
-            memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))
+            memory = Remembering(
+                log,
+                self._workspace.acknowledgements,
+                self._workspace.identities(scope),
+                budgets=self._workspace.budgets(),
+            )
             try:
                 counts = asyncio.run(
                     deliver_row(job, mapping, planned(mapping, key, change, row, run.id), memory, self._clock)

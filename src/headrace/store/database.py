@@ -16,7 +16,9 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert
 
 from headrace.domain.errors import WorldError
+from headrace.engine.throttle import Allowance
 from headrace.store.group import GroupWriter
+from headrace.store.ring import RingTable
 
 
 class Backend(Protocol):
@@ -32,6 +34,10 @@ class Backend(Protocol):
 
     def open_log(self) -> GroupWriter:
         """Over a connection of its own outside the pool; whoever asks closes it. Raises the driver's errors."""
+        ...
+
+    def open_ring(self, name: str, allowance: Allowance) -> RingTable:
+        """Over a connection of its own; whoever asks closes it. Raises the driver's errors."""
         ...
 
     def table_names(self, connection: Any) -> set[str]:

@@ -20,9 +20,12 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert
 
 from headrace.domain.errors import UserError, WorldError
+from headrace.engine.throttle import Allowance
 from headrace.store.database import Backend
 from headrace.store.group import GroupWriter
 from headrace.store.postgres_log import PostgresLog
+from headrace.store.postgres_ring import PostgresRing
+from headrace.store.ring import RingTable
 
 DEFAULT_SCHEMA = "headrace"
 CONNECT_TIMEOUT_S = 10
@@ -130,9 +133,10 @@ class Postgres:
         return reader, engine.execution_options(writes=True)
 
     def open_log(self) -> GroupWriter:
-        connection = self.connect(autocommit=True)
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{STUCK_WRITER_S}s'")
-        return PostgresLog(connection)
+        return PostgresLog(self.connect(autocommit=True))
+
+    def open_ring(self, name: str, allowance: Allowance) -> RingTable:
+        return PostgresRing(self.connect(autocommit=True), name, allowance)
 
     def table_names(self, connection: Any) -> set[str]:
         """Only whether our own list of revisions is there: the other tables are not asked for."""

@@ -1,7 +1,7 @@
 """Writes the log of a run into Postgres.
 
-A group goes out in one piece: each table's rows as arrays, one a column, all statements in a pipeline. Two waits a
-group: for the word that the run still runs, and for the commit.
+A group goes out in one piece, each table's rows as arrays, one a column, and is one transaction by itself: the server
+never waits for this process in the midst of one, so that a process that is suspended holds no lock on its run.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg import Connection, Cursor
-from psycopg.pq import TransactionStatus
+from psycopg import Connection, errors
 from sqlalchemy import BigInteger, Column, Float, LargeBinary, Table
 
 from headrace.domain.outcome import RunStatus
@@ -30,49 +29,36 @@ class PostgresLog:
     def write(self, group: Group) -> bool:
         try:
             with self._connection.pipeline():
-                return self._write(group)
-        finally:
-            self._undo()
-
-    def _write(self, group: Group) -> bool:
-        execute = self._connection.execute
-        execute("BEGIN")
-        self._insert(_INSERT_CALLS, group.calls)
-        self._insert(_INSERT_CALL_ROWS, group.call_rows)
-        # In the order of the keys: two runs that learn the same wait for each other, and never both.
-        self._insert(_LEARN, sorted(group.learned))
-        self._insert(_FORGET, sorted(group.forgotten))
-        if not self._close_with_span(group).fetchone():
+                self._insert(_INSERT_CALLS, group.calls)
+                self._insert(_INSERT_CALL_ROWS, group.call_rows)
+                # In the order of the keys: two runs that learn the same wait for each other, and never both.
+                self._insert(_LEARN, sorted(group.learned))
+                self._insert(_FORGET, sorted(group.forgotten))
+                self._close_with_span(group)
+        except errors.DivisionByZero:
             return False
-        execute("COMMIT")
         return True
 
-    def _close_with_span(self, group: Group) -> Cursor[Any]:
-        """Writes the outcomes and notes their span, where the run still runs. Holds its row until the commit."""
-        if not group.outcomes:
-            return self._connection.execute(_IS_RUNNING, (group.run_id,), binary=True)
-        rows = [(*same, *own) for same, alike in group.outcomes for own in alike]
-        return self._connection.execute(_INSERT_OUTCOMES, (*_columns(rows), group.run_id), binary=True)
+    def _close_with_span(self, group: Group) -> None:
+        """Writes the outcomes and notes their span, where the run still runs. Last, as it locks the run's row."""
+        if group.outcomes:
+            rows = [(*same, *own) for same, alike in group.outcomes for own in alike]
+            self._connection.execute(_INSERT_OUTCOMES, (*_columns(rows), group.run_id))
+        else:
+            self._connection.execute(_IS_RUNNING, (group.run_id,))
 
     def _insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             self._connection.execute(statement, _columns(rows))
 
-    def _undo(self) -> None:
-        """Ends what a failure, or a lost run, left open. A broken connection has nothing open any more."""
-        if self._connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            self._connection.rollback()
-
     def show(self, run_id: int, counts: str, progress: str) -> bool:
         try:
             with self._connection.pipeline():
-                self._connection.execute("BEGIN")
-                self._connection.execute("SET LOCAL synchronous_commit = off")
-                shown = self._connection.execute(_SHOW, (counts, progress, run_id))
-                self._connection.execute("COMMIT")
-                return bool(shown.fetchone())
-        finally:
-            self._undo()
+                self._connection.execute("SELECT set_config('synchronous_commit', 'off', true)")
+                self._connection.execute(_SHOW, (counts, progress, run_id))
+        except errors.DivisionByZero:
+            return False
+        return True
 
     def cancel_requested(self, run_id: int) -> bool:
         row = self._connection.execute("SELECT cancel_requested FROM runs WHERE id = %s", (run_id,)).fetchone()
@@ -108,16 +94,20 @@ _KEY = ("scope", "kind", "external_id")
 _RUNS = f"status = '{RunStatus.RUNNING}'"
 _INSERT_CALLS = _insert(calls, calls.c.keys())
 _INSERT_CALL_ROWS = _insert(call_rows, call_rows.c.keys())
+
+# Fails, and the whole transaction with it, where no run is left to write for: there is no other way to make the server
+# decide without asking this process back.
+_OR_FAIL = "SELECT 1 / count(*) FROM alive"
 _INSERT_OUTCOMES = (
     f"WITH written AS ({_insert(outcomes, OUTCOME_COLUMNS)} RETURNING sequence),"
-    " span AS (SELECT min(sequence) AS first, max(sequence) AS last FROM written)"
-    " UPDATE runs SET first_outcome = coalesce(first_outcome, span.first), last_outcome = span.last"
-    f" FROM span WHERE id = %s AND {_RUNS} RETURNING id"
+    " span AS (SELECT min(sequence) AS first, max(sequence) AS last FROM written),"
+    " alive AS (UPDATE runs SET first_outcome = coalesce(first_outcome, span.first), last_outcome = span.last"
+    f" FROM span WHERE id = %s AND {_RUNS} RETURNING id) {_OR_FAIL}"
 )
-_IS_RUNNING = f"SELECT id FROM runs WHERE id = %s AND {_RUNS} FOR UPDATE"
+_IS_RUNNING = f"WITH alive AS (SELECT id FROM runs WHERE id = %s AND {_RUNS} FOR UPDATE) {_OR_FAIL}"
 _LEARN = (
     f"{_insert(identities, identities.c.keys())} ON CONFLICT ({_quoted(_KEY)})"
     " DO UPDATE SET record_id = excluded.record_id, learned_at = excluded.learned_at"
 )
 _FORGET = f"DELETE FROM identities WHERE ({_quoted(_KEY)}) IN (SELECT * FROM {_rows(identities, _KEY)})"
-_SHOW = f"UPDATE runs SET counts = %s, progress = %s WHERE id = %s AND {_RUNS} RETURNING id"
+_SHOW = f"WITH alive AS (UPDATE runs SET counts = %s, progress = %s WHERE id = %s AND {_RUNS} RETURNING id) {_OR_FAIL}"

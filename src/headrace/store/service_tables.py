@@ -86,6 +86,7 @@ rate_limits = Table(
     Column("paused_until", Float, nullable=False, server_default=text("0")),
     Column("spacing", Float, nullable=False, server_default=text("0")),
     Column("next_send", Float, nullable=False, server_default=text("0")),
+    Column("version", Number, nullable=False, server_default=text("0")),  # of the limit and its slots together
 )
 
 rate_slots = Table(
@@ -95,6 +96,7 @@ rate_slots = Table(
     Column("slot", Number, primary_key=True),
     Column("free_at", Float, nullable=False, server_default=text("0")),
 )
+Index("rate_slots_free", rate_slots.c.name, rate_slots.c.free_at)
 
 alert_states = Table(
     "alert_states",

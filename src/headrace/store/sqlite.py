@@ -18,8 +18,10 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert
 
-from headrace.domain.errors import WorldError
+from headrace.domain.errors import Bug, WorldError
+from headrace.engine.throttle import Allowance
 from headrace.store.group import GroupWriter
+from headrace.store.ring import RingTable
 from headrace.store.sqlite_log import SqliteLog
 from headrace.store.tables import identities
 
@@ -136,6 +138,9 @@ class Sqlite:
 
     def open_log(self) -> GroupWriter:
         return SqliteLog(connect(self.path), self.upsert(identities, ["scope", "kind", "external_id"]))
+
+    def open_ring(self, name: str, allowance: Allowance) -> RingTable:
+        raise Bug("A workspace that is a folder keeps its rate limits in files.")
 
     def table_names(self, connection: Any) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -16,9 +16,11 @@ from typing import Self
 from urllib.parse import unquote
 
 from headrace.domain.errors import UserError
+from headrace.engine.throttle import Budgets
 from headrace.store import migrate, sqlite
 from headrace.store.access import Access
 from headrace.store.audit import Audit
+from headrace.store.budget import SharedBudget
 from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
@@ -192,6 +194,12 @@ class Workspace:
         """The secrets. Without a given key the key file serves, where the workspace is a folder."""
         ring = KeyRing(None if self.is_shared else self.key_path, given or GivenKeys())
         return Vault(self.database, ring, self._now)
+
+    def budgets(self) -> Budgets | None:
+        """Where rate limits are kept that several machines share; None where the files of this machine do."""
+        if not self.is_shared:
+            return None
+        return lambda credential, allowance: SharedBudget(self.database, credential, allowance)
 
     def identities(self, scope: str) -> Identities:
         return Identities(self.database, scope)

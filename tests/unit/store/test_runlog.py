@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -12,7 +13,7 @@ from headrace.store import sqlite
 from headrace.store.runs import NewRun, Run
 from headrace.store.workspace import Workspace
 
-from .world import call, on_sqlite, outcome, start_python
+from .world import call, on_postgres, on_sqlite, outcome, start_python
 
 
 def acknowledged(workspace: Workspace, run_id: int, since: int = 0) -> list[tuple[int, int, str, str | None]]:
@@ -163,3 +164,35 @@ def test_a_full_disk_is_told_with_the_mend_and_what_was_written_stays(workspace:
 
     assert caught.value.code == "store_write_failed"
     assert len(acknowledged(workspace, run.id)) == 1
+
+
+@on_postgres
+def test_a_suspended_writer_does_not_keep_its_run_from_being_taken_over(
+    where: str, workspace: Workspace, run: Run
+) -> None:
+    """Wherever it was when it was stopped: it holds no lock that the one who takes over would wait for."""
+    script = """if True:
+        import itertools, sys
+        from headrace.store.workspace import Workspace
+        sys.path.insert(0, "..")
+        from store.world import call, outcome
+        with Workspace.open(sys.argv[1]) as workspace, workspace.run_log(int(sys.argv[2]), "vitally") as log:
+            print("go", flush=True)
+            for group in itertools.count():
+                numbers = range(group * 64 + 1, group * 64 + 65)
+                log.append([call(n, f"k{n}") for n in numbers], [outcome(f"k{n}", n, call=n) for n in numbers])
+    """
+    writer = start_python(script, where, run.id)
+    assert writer.stdout
+    writer.stdout.readline()
+    writer.send_signal(signal.SIGSTOP)
+    try:
+        assert [run.id] == [ended.id for ended in workspace.runs.mark_interrupted("accounts")]
+        before = len(acknowledged(workspace, run.id))
+        writer.send_signal(signal.SIGCONT)
+        assert writer.wait(timeout=20) == 1  # run_lost
+    finally:
+        writer.kill()
+        writer.communicate()
+
+    assert before == len(acknowledged(workspace, run.id))

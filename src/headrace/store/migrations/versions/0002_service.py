@@ -157,6 +157,7 @@ def create_service() -> None:
         sa.Column("paused_until", sa.Float, nullable=False, server_default=sa.text("0")),
         sa.Column("spacing", sa.Float, nullable=False, server_default=sa.text("0")),
         sa.Column("next_send", sa.Float, nullable=False, server_default=sa.text("0")),
+        sa.Column("version", Number, nullable=False, server_default=sa.text("0")),
     )
     op.create_table(
         "rate_slots",
@@ -164,6 +165,7 @@ def create_service() -> None:
         sa.Column("slot", Number, primary_key=True),
         sa.Column("free_at", sa.Float, nullable=False, server_default=sa.text("0")),
     )
+    op.create_index("rate_slots_free", "rate_slots", ["name", "free_at"])
     op.create_table(
         "alert_states",
         sa.Column("sync", Words, primary_key=True),
