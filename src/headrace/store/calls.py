@@ -13,7 +13,7 @@ from headrace.domain.outcome import VerdictWord
 from headrace.engine.ports import CallRecord
 from headrace.store.database import Database
 from headrace.store.page import LIMIT, Order, Page, parse_cursor
-from headrace.store.tables import call_rows, calls, outcomes, runs
+from headrace.store.tables import UNDELIVERED, call_rows, calls, outcomes, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class Calls:
             query = query.where(c.api == wanted.api)
         if wanted.verdict is not None:
             query = query.where(c.verdict == wanted.verdict.value)
+            if wanted.verdict is not VerdictWord.DELIVERED:
+                query = query.where(UNDELIVERED)
         if wanted.text is not None:
             query = query.where(or_(*self._contain(wanted.text)))
         return query
@@ -114,7 +116,9 @@ def _has_status(status: int | str) -> Any:
     if word == "none":
         return calls.c.status.is_(None)
     if len(word) == 3 and word[0] in "12345" and word.endswith("xx"):
-        return calls.c.status.between(int(word[0]) * 100, int(word[0]) * 100 + 99)
+        # Nearly all calls are 2xx: the newest of them are near, and an index would give all of them to be sorted.
+        number: Any = calls.c.status + 0 if word[0] == "2" else calls.c.status
+        return number.between(int(word[0]) * 100, int(word[0]) * 100 + 99)
     if len(word) == 3 and word.isascii() and word.isdigit():
         return calls.c.status == int(word)
     raise UserError(

@@ -128,6 +128,8 @@ for status in ("running", "queued"):
     where = text(f"kind = 'sync' AND status = '{status}'")
     Index(f"runs_one_{status}", runs.c.sync_id, unique=True, sqlite_where=where, postgresql_where=where)
 Index("runs_by_sync", runs.c.sync, runs.c.id)
+Index("runs_by_sync_id", runs.c.sync_id, runs.c.id)
+Index("runs_by_status", runs.c.status, runs.c.id)
 
 outcomes = Table(
     "outcomes",
@@ -181,6 +183,15 @@ calls = Table(
 )
 
 Index("calls_by_status", calls.c.status, calls.c.run_id, calls.c.number)
+
+# The same for calls: those that did not deliver are few, and looked for.
+UNDELIVERED = calls.c.verdict != literal_column("'delivered'")
+Index(
+    "calls_by_verdict",
+    *(calls.c.verdict, calls.c.run_id, calls.c.number),
+    sqlite_where=UNDELIVERED,
+    postgresql_where=UNDELIVERED,
+)
 
 # The calls of a row that decided nothing: look-ups, tries that failed, calls without an answer. The call that decided
 # stands in the row's outcome, whose index of keys serves both.

@@ -115,6 +115,7 @@ def plan_of(workspace: Workspace, query: Select[Any]) -> str:
         (CallFilter(key="a"), "outcomes_by_key"),
         (CallFilter(key="a", status=404, run=1), "outcomes_by_key"),
         (CallFilter(status=404), "calls_by_status"),
+        (CallFilter(verdict=VerdictWord.LEARNED), "calls_by_verdict"),
         (CallFilter(run=1), "sqlite_autoindex_calls_1|calls_pkey"),
     ],
 )

@@ -83,6 +83,8 @@ def create_runs() -> None:
             f"runs_one_{status}", "runs", ["sync_id"], unique=True, sqlite_where=where, postgresql_where=where
         )
     op.create_index("runs_by_sync", "runs", ["sync", "id"])
+    op.create_index("runs_by_sync_id", "runs", ["sync_id", "id"])
+    op.create_index("runs_by_status", "runs", ["status", "id"])
 
 
 def create_outcomes() -> None:
@@ -136,6 +138,14 @@ def create_calls() -> None:
         sa.Column("keys", Words, nullable=False),
     )
     op.create_index("calls_by_status", "calls", ["status", "run_id", "number"])
+    undelivered = sa.text("verdict != 'delivered'")
+    op.create_index(
+        "calls_by_verdict",
+        "calls",
+        ["verdict", "run_id", "number"],
+        sqlite_where=undelivered,
+        postgresql_where=undelivered,
+    )
     op.create_table(
         "call_rows",
         sa.Column("key", Words, primary_key=True),
