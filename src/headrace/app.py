@@ -51,12 +51,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says.
-
-    HEADRACE_WORKSPACE: the workspace's folder, or its address on Postgres. HEADRACE_SCRATCH: where the files of this
-    machine lie, on Postgres. HEADRACE_KEY: the key of the secrets. HEADRACE_MEMORY_LIMIT: how much
-    memory the comparison may take (`1GB`, `512MB`).
-    """
+    """What the environment says; `domain/variables.py` tells each. `keys` are those that it gives for the secrets."""
 
     workspace: str | Path = field(repr=False)  # an address may hold a password
     keys: GivenKeys | None
