@@ -132,5 +132,17 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "Many people, or a program in a loop, ask for heavy work at once.",
             "Try again in some seconds.",
         ),
+        "path_not_allowed": Code(
+            "service",
+            "A configuration that came over HTTP names a file outside the folders that are allowed.",
+            "Somebody typed a path of the server, or of their own machine.",
+            "Allow its folder with HEADRACE_FILES on the server, or apply the file there with `headrace apply`.",
+        ),
+        "request_invalid": Code(
+            "service",
+            "A request of the API is not what its route takes.",
+            "A misspelt field or parameter, a value of another type, a wrong method.",
+            "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
+        ),
     }
 )
