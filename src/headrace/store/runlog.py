@@ -20,7 +20,7 @@ from headrace.domain.errors import WorldError
 from headrace.domain.outcome import Counts
 from headrace.engine.ports import CallRecord, Learned, OutcomeRecord
 from headrace.store.database import Database
-from headrace.store.group import SHARED, Group
+from headrace.store.group import OWN, SHARED, Group
 from headrace.store.tables import iso
 
 
@@ -43,13 +43,13 @@ class RunLogWriter:
         Raises WorldError `store_write_failed`, and `run_lost` where the run was ended by somebody else.
         """
         run_id = self._run_id
-        alike = [(same, list(map(_KEY_AND_POSITION, rows))) for same, rows in groupby(outcomes, _ALIKE)]
+        alike = [(same, list(map(_OWN_VALUES, rows))) for same, rows in groupby(outcomes, _ALIKE)]
         last = {(self._scope, item.kind, item.external_id): item.record_id for item in learned}  # its last word counts
         at = iso(self._now()) if last else ""
         group = Group(
             run_id,
             [_call_values(run_id, call) for call in calls],
-            [(key, run_id, number) for number, key in _undecided(calls, alike)],
+            [(key, run_id, number) for number, key in _undecided(calls, outcomes)],
             [((run_id, *map(_plain, same)), rows) for same, rows in alike],
             [(*record, record_id, at) for record, record_id in last.items() if record_id is not None],
             [record for record, record_id in last.items() if record_id is None],
@@ -95,17 +95,15 @@ class RunLogWriter:
 
 
 _ALIKE = itemgetter(*(OutcomeRecord._fields.index(name) for name in SHARED[1:]))
-_KEY_AND_POSITION = itemgetter(*map(OutcomeRecord._fields.index, ("key", "position")))
-_CALL = SHARED[1:].index("call")
+_OWN_VALUES = itemgetter(*map(OutcomeRecord._fields.index, OWN))
+_CALL = itemgetter(OutcomeRecord._fields.index("call"))
 
 
-def _undecided(
-    calls: Sequence[CallRecord], alike: Sequence[tuple[Sequence[Any], Sequence[tuple[str, int | None]]]]
-) -> Iterator[tuple[int, str]]:
+def _undecided(calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord]) -> Iterator[tuple[int, str]]:
     """(number, key) of the rows that a call carried and did not decide. What it decided stands in the outcome."""
-    decided: dict[int, list[str]] = {}
-    for same, rows in alike:
-        decided.setdefault(same[_CALL], []).extend(key for key, _ in rows)
+    decided: dict[int | None, list[str]] = {}
+    for number, rows in groupby(outcomes, _CALL):
+        decided.setdefault(number, []).extend(row.key for row in rows)
     for call in calls:
         keys = decided.get(call.number)
         if keys != list(call.keys):
