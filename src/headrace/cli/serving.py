@@ -37,6 +37,7 @@ def serve(
     with opened(create=True) as app:
         environment = app.settings.environment
         guarding = Guarding(hosts_of(environment.get("HEADRACE_HOSTS")), environment.get("HEADRACE_URL") or None)
+        app.check_keys()
         check_binding(host, guarding, app.access.has_users())
         listening = _listen(host, port)
         with listening:
