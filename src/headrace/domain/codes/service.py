@@ -22,6 +22,13 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Schedules, sequences, alerts ------------------------------------------------------------------------------
+        "schedule_invalid": Code(
+            "service",
+            "A schedule can't be carried out.",
+            "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
+            "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
         # Keys of the secrets ---------------------------------------------------------------------------------------
         "vault_key_missing": Code(
             "service",
