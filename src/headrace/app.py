@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
+from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.secrets import Secrets
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
-    from headrace.service.history import History
+    from headrace.service.history import CurlWriter, History
+    from headrace.service.objects import ObjectService
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
@@ -142,7 +144,13 @@ class App:
             lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb),
             faults,
             self._read_secrets_beside,
+            FilesAllowed(self._allowed_folders),
         )
+
+    def _allowed_folders(self) -> list[Path]:
+        named = [Path(one) for one in self.settings.environment.get("HEADRACE_FILES", "").split(os.pathsep) if one]
+        applied = self._workspace.catalog.setting(FOLDERS, []) if self._workspace else []
+        return [*named, *(Path(one) for one in applied)]
 
     # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
 
@@ -176,6 +184,12 @@ class App:
         return History(self.workspace)
 
     @cached_property
+    def curl(self) -> CurlWriter:
+        from headrace.service.history import CurlWriter
+
+        return CurlWriter(self.catalog, self.assembly, self.secrets)
+
+    @cached_property
     def vault(self) -> VaultService:
         from headrace.service.vault import VaultService
 
@@ -192,6 +206,12 @@ class App:
         from headrace.service.audit import AuditService
 
         return AuditService(self.workspace.audit)
+
+    @cached_property
+    def objects(self) -> ObjectService:
+        from headrace.service.objects import ObjectService
+
+        return ObjectService(self.catalog, self.workspace.catalog)
 
     @cached_property
     def suggestions(self) -> SuggestionService:

@@ -38,5 +38,10 @@ VARIABLES = (
     Variable("HEADRACE_MEMORY_LIMIT", "How much memory the comparison may take: `512MB`, `2GB`.", "`1024MB`"),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_FILES",
+        "Folders whose files a configuration that comes over HTTP may name, with colons.",
+        "those that `headrace apply` took a configuration from",
+    ),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )

@@ -18,6 +18,7 @@ from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, W
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
+from headrace.service.allowed import FilesAllowed
 from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
 from headrace.service.verbs import note, verb
 from headrace.sources import Query, Source
@@ -72,7 +73,9 @@ class CatalogService:
         open_source: OpenSource,
         secret_faults: CheckSecrets,
         found_folders: Callable[[Sequence[Path]], None],
+        files: FilesAllowed | None = None,
     ) -> None:
+        self._files = files or FilesAllowed(lambda: ())
         self._found_folders = found_folders
         self._catalog = catalog
         self._open_source = open_source
@@ -111,11 +114,40 @@ class CatalogService:
     @verb(Scope.CONFIGURE)
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
-        from headrace.service.files import addresses, read_project  # YAML is slow to load, and a run needs none
+        from headrace.service.files import read_project  # YAML is slow to load, and a run needs none
 
         declared = read_project(path)
         self._found_folders(declared.folders)
+        return self._check(declared, offline=offline, prune=prune)
+
+    @verb(Scope.CONFIGURE)
+    def check_text(self, text: str, *, offline: bool = False, prune: bool = False) -> Checked:
+        """The same for YAML that somebody sent. It may name files only where `apply` on this machine found some."""
+        from headrace.service.files import read_project_text
+
+        declared = read_project_text(text, self._files.home)
+        return self._check(declared, offline=offline, prune=prune, foreign=True)
+
+    @verb(Scope.CONFIGURE)
+    def check_documents(
+        self, documents: Mapping[tuple[Kind, str], dict[str, Any]], *, offline: bool = False
+    ) -> Checked:
+        """The same for single objects that somebody sent."""
+        from headrace.service.files import Declaration, Declared
+
+        home = self._files.home
+        declared = Declared([Declaration(kind, name, document, home) for (kind, name), document in documents.items()])
+        return self._check(declared, offline=offline, foreign=True)
+
+    def _check(self, declared: Declared, *, offline: bool, prune: bool = False, foreign: bool = False) -> Checked:
+        from headrace.service.files import addresses
+
+        if foreign:
+            declared.findings += self._files.refused(declared.declarations)
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
+        if checked.findings and foreign:
+            checked.findings = list(addresses(checked.findings, declared))
+            return checked  # not one of the files that it names is opened
         present: dict[tuple[Kind, str], dict[str, Any]] = {}
         if self._catalog is not None:
             present = {(kind, one.name): one.document for kind in KINDS for one in self._catalog.list(kind)}

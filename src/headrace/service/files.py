@@ -99,6 +99,17 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
         return
     except OSError as error:
         raise UserError(f"The file {file} can't be read: {error.strerror}.", code="file_unreadable") from error
+    _read_text(text, shown, folder, declared)
+
+
+def read_project_text(text: str, folder: Path) -> Declared:
+    """The declarations of one YAML text that came from no file; paths in it are relative to `folder`."""
+    declared = Declared()
+    _read_text(text, "configuration", folder, declared)
+    return declared
+
+
+def _read_text(text: str, shown: str, folder: Path, declared: Declared) -> None:
     try:
         if _brackets_open(text) > DEEPEST_BRACKETS:
             raise RecursionError

@@ -24,7 +24,7 @@ from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
-from headrace.sources import Query, Source
+from headrace.sources import Query, Source, Table
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeFilter
 from headrace.store.runs import NewRun
@@ -91,7 +91,30 @@ class TrialService:
     @verb(Scope.READ)
     def preview(self, name: str, limit: int) -> Preview:
         """The first rows of a model and the proof of its key over all of them. Raises SourceError."""
-        model: ModelConfig = self._catalog.get("model", name)
+        return self._preview(self._catalog.get("model", name), limit)
+
+    @verb(Scope.CONFIGURE)
+    def preview_unsaved(self, model: ModelConfig, limit: int) -> Preview:
+        """The same of a model that need not be saved. Raises SourceError."""
+        return self._preview(model, limit)
+
+    @verb(Scope.READ)
+    def tables(self, source: str) -> list[Table]:
+        """The tables and views that a source offers, with their columns. Raises SourceError."""
+        return self._assembly.source(source).tables()
+
+    @verb(Scope.READ)
+    def columns(self, model: str) -> Columns:
+        """Names and types of a model's columns, without reading its rows. Raises SourceError."""
+        config: ModelConfig = self._catalog.get("model", model)
+        return self._assembly.source(config.source).columns(Query(sql=config.sql, table=config.table))
+
+    @verb(Scope.RUN)
+    def test_source(self, name: str) -> str:
+        """Connects, and says in one line what answered. Raises SourceError."""
+        return self._assembly.source(name).check()
+
+    def _preview(self, model: ModelConfig, limit: int) -> Preview:
         source = self._assembly.source(model.source)
         query = Query(sql=model.sql, table=model.table)
         columns = source.columns(query)

@@ -22,6 +22,13 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Schedules, sequences, alerts ------------------------------------------------------------------------------
+        "schedule_invalid": Code(
+            "service",
+            "A schedule can't be carried out.",
+            "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
+            "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
         # Keys of the secrets ---------------------------------------------------------------------------------------
         "vault_key_missing": Code(
             "service",
@@ -131,6 +138,18 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "So much is being previewed and planned that one more must wait.",
             "Many people, or a program in a loop, ask for heavy work at once.",
             "Try again in some seconds.",
+        ),
+        "path_not_allowed": Code(
+            "service",
+            "A configuration that came over HTTP names a file outside the folders that are allowed.",
+            "Somebody typed a path of the server, or of their own machine.",
+            "Allow its folder with HEADRACE_FILES on the server, or apply the file there with `headrace apply`.",
+        ),
+        "request_invalid": Code(
+            "service",
+            "A request of the API is not what its route takes.",
+            "A misspelt field or parameter, a value of another type, a wrong method.",
+            "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
         ),
     }
 )
