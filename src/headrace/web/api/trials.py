@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from starlette.responses import Response
 
-from headrace.domain.config import ModelConfig
+from headrace.domain.errors import ConfigurationError
 from headrace.engine.job import RunOptions
 from headrace.service.answers import plan_document, preview_document, suggested_document, trial_document
+from headrace.service.documents import parse
 from headrace.web.api.models import TestRow, UnsavedModel
 from headrace.web.api.routes import Headrace, answer, in_measure, router
 
@@ -27,9 +28,11 @@ def preview(app: Headrace, name: Name, limit: Rows = 100) -> Response:
 
 @routes.post("/preview", operation_id="preview_unsaved", summary="The same of a model that is not saved")
 def preview_unsaved(app: Headrace, wanted: UnsavedModel) -> Response:
-    fields = wanted.model_dump(exclude={"limit"}, exclude_none=True)
+    model, faults = parse("model", "unsaved", wanted.model_dump(exclude={"limit"}, exclude_none=True))
+    if faults:
+        raise ConfigurationError(faults)
     with in_measure():
-        return answer(preview_document(app.trials.preview_unsaved(ModelConfig.model_validate(fields), wanted.limit)))
+        return answer(preview_document(app.trials.preview_unsaved(model, wanted.limit)))
 
 
 @routes.get("/models/{name}/columns", operation_id="list_columns", summary="Columns of a model and their types")
