@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
-    from headrace.service.verbs import Record
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -196,16 +195,11 @@ class App:
 
         return VaultService(self.workspace.vault(self.settings.keys))
 
-    @property
-    def recorder(self) -> Record | None:
-        """What keeps the audit log; None without a workspace."""
-        return self.access.record if self._workspace is not None else None
-
     @cached_property
     def access(self) -> AccessService:
         from headrace.service.access import AccessService
 
-        return AccessService(self.workspace.access, self.workspace.audit, self.clock.now)
+        return AccessService(self.workspace.access, self.clock.now)
 
     @cached_property
     def audit(self) -> AuditService:

@@ -104,9 +104,6 @@ class CatalogService:
     def workspace_name(self) -> str:
         return str(self._catalog.setting(NAME, "default")) if self._catalog else "default"
 
-    def _documents_by_key(self, kind: Kind) -> dict[tuple[Kind, str], dict[str, Any]]:
-        return {(kind, one.name): one.document for one in self._stored().list(kind)}
-
     def _stored(self) -> Catalog:
         if self._catalog is None:
             raise UserError("There is no workspace here yet. `headrace apply` makes one.", code="workspace_missing")
@@ -322,21 +319,20 @@ class CatalogService:
         if checked.faults:
             raise ConfigurationError(checked.faults)
         edits: list[Any] = []
-        present = {key: one for kind in KINDS for key, one in self._documents_by_key(kind).items()}
         for edit in checked.edits:
-            if edit.action != "unchanged":
-                key = (edit.kind, edit.name)
-                after = checked.documents.get(key) if edit.action != "delete" else None
-                note(f"{edit.kind} {edit.name}", present.get(key), after)
             if edit.action == "delete":
                 edits.append(Delete(edit.kind, edit.name))
             elif edit.action != "unchanged":
                 edits.append(Put(edit.kind, edit.name, checked.documents[(edit.kind, edit.name)]))
-        folders = [*self._stored().setting(FOLDERS, []), *(str(one) for one in checked.folders)]
-        edits.append(SetSetting(FOLDERS, list(dict.fromkeys(folders))))
-        if checked.workspace is not None:
+        known = self._stored().setting(FOLDERS, [])
+        folders = list(dict.fromkeys([*known, *(str(one) for one in checked.folders)]))
+        if folders != known:
+            edits.append(SetSetting(FOLDERS, folders))
+        if checked.workspace is not None and checked.workspace.name != self.workspace_name():
+            note("workspace", {"name": self.workspace_name()}, {"name": checked.workspace.name})
             edits.append(SetSetting(NAME, checked.workspace.name))
-        self._stored().apply(edits)
+        if edits:
+            self._stored().apply(edits)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name: f"{kind} {name}")
     def delete(self, kind: Kind, name: str) -> None:
@@ -351,9 +347,7 @@ class CatalogService:
                 named = ", ".join(f'"{one}"' for one in users[:5])
                 message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
                 raise UserError(message, code="in_use")
-        before = self._stored().get(kind, name).document
         self._stored().delete(kind, name)
-        note(f"{kind} {name}", before, None)
 
     # Giving back --------------------------------------------------------------------------------------------------
 
