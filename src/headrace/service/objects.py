@@ -13,7 +13,7 @@ from headrace.domain.config import is_name
 from headrace.domain.errors import ConfigurationError, Finding, UserError
 from headrace.service.catalog import CatalogService, Checked, Edit
 from headrace.service.documents import SECTION
-from headrace.service.verbs import note, verb
+from headrace.service.verbs import verb
 from headrace.store.catalog import Catalog, Kind, Put, Rename
 
 NEW = "*new*"
@@ -86,7 +86,6 @@ class ObjectService:
             raise ConfigurationError(checked.faults)
         after = checked.documents[(kind, name)]
         self._stored.apply([Put(kind, name, after)])
-        note(f"{kind} {name}", present.document if present else None, after)
         return self.get(kind, name)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name, new_name: f"{kind} {name}")
@@ -107,7 +106,6 @@ class ObjectService:
                 if one.document.get(key) == name:
                     edits.append(Put(user, one.name, one.document | {key: new_name}))
         self._stored.apply(edits)
-        note(f"{kind} {new_name}", {"name": name}, {"name": new_name})
         return self.get(kind, new_name)
 
 

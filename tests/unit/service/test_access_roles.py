@@ -24,7 +24,12 @@ CHANGE_NOTHING = {
     "audit.entries",
     "audit.verify",
     "catalog.check",
+    "catalog.check_documents",
+    "catalog.check_text",
+    "objects.check",
+    "trials.preview_unsaved",
     "trials.test_destination",
+    "trials.test_source",
 }
 """Verbs that need more than reading, and leave everything as it was."""
 

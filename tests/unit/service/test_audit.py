@@ -109,6 +109,15 @@ SAMPLES: dict[str, Sample] = {
     "access.revoke_key": lambda house: _of_key(house),
     "catalog.apply": lambda house: lambda: house.apply("{every: 15m}", "{every: 20m}"),
     "catalog.delete": lambda house: lambda: house.app.catalog.delete("sync", SYNC),
+    "objects.put": lambda house: (
+        lambda: house.app.objects.put(
+            "sync", SYNC, house.app.catalog.documents("sync")[SYNC] | {"removed": "clear"}, offline=True
+        )
+    ),
+    "objects.rename": lambda house: (
+        house.app.objects.put("sync", SYNC, house.app.catalog.documents("sync")[SYNC] | {"id": SYNC}, offline=True),
+        lambda: house.app.objects.rename("sync", SYNC, "renamed"),
+    )[1],
     "runs.run": lambda house: (
         lambda: asyncio.run(house.app.runs.run(SYNC, RunOptions(), lambda _: None, lambda _: None))
     ),
