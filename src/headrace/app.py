@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
-    from headrace.service.history import History
+    from headrace.service.drafts import DraftService
+    from headrace.service.history import CurlWriter, History
+    from headrace.service.objects import ObjectService
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
@@ -142,6 +144,16 @@ class App:
             self._read_secrets_beside,
         )
 
+    @cached_property
+    def objects(self) -> ObjectService:
+        from headrace.service.objects import ObjectService, folders_of
+        from headrace.service.reach import Reach
+
+        store = self.workspace.catalog
+        reach = Reach.read(self.settings.environment, lambda: folders_of(store.setting(FOLDERS)), self.workspace.path)
+        vault = self.workspace.vault(self.settings.key)
+        return ObjectService(self.catalog, store, reach, lambda: {one.name for one in vault.names()})
+
     # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
 
     @cached_property
@@ -168,10 +180,22 @@ class App:
         return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
 
     @cached_property
+    def drafts(self) -> DraftService:
+        from headrace.service.drafts import DraftService
+
+        return DraftService(self.objects, self.catalog, self.assembly, self.clock)
+
+    @cached_property
     def history(self) -> History:
         from headrace.service.history import History
 
         return History(self.workspace)
+
+    @cached_property
+    def curl(self) -> CurlWriter:
+        from headrace.service.history import CurlWriter
+
+        return CurlWriter(self.catalog, self.assembly, self.secrets)
 
     @cached_property
     def vault(self) -> VaultService:

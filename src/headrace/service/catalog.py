@@ -18,10 +18,11 @@ from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, W
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
-from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
+from headrace.service.documents import SECTION, completed, dump, parse, tag_of, with_secret_files
+from headrace.service.model_sql import lint_sql
 from headrace.service.verbs import note, verb
 from headrace.sources import Query, Source
-from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
+from headrace.store.catalog import Catalog, Delete, Expect, Kind, Put, SetSetting, changed_meanwhile
 
 if TYPE_CHECKING:
     from headrace.service.files import Declared
@@ -114,10 +115,16 @@ class CatalogService:
     @verb(Scope.CONFIGURE)
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
-        from headrace.service.files import addresses, read_project  # YAML is slow to load, and a run needs none
+        from headrace.service.files import read_project  # YAML is slow to load, and a run needs none
 
         declared = read_project(path)
         self._found_folders(declared.folders)
+        return self.check_declared(declared, offline=offline, prune=prune)
+
+    def check_declared(self, declared: Declared, *, offline: bool, prune: bool = False) -> Checked:
+        """The same for what was read already."""
+        from headrace.service.files import addresses
+
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
         present: dict[tuple[Kind, str], dict[str, Any]] = {}
         if self._catalog is not None:
@@ -137,7 +144,7 @@ class CatalogService:
     def _parse_all(self, declared: Declared, checked: Checked) -> None:
         for one in declared.declarations:
             kind: Kind = one.kind  # type: ignore[assignment]
-            document, findings = completed(kind, one.document, one.folder)
+            document, findings = completed(kind, one.document, one.folder) if one.folder else (one.document, [])
             base = f"{SECTION[kind]}.{one.name}"
             checked.findings += [Finding(found.code, found.message, f"{base}.{found.path}") for found in findings]
             parsed, faults = parse(kind, one.name, document) if not findings else (None, [])
@@ -306,11 +313,12 @@ class CatalogService:
             edits.append(SetSetting(NAME, checked.workspace.name))
         self._stored().apply(edits)
 
-    @verb(Scope.CONFIGURE, changes=lambda kind, name: f"{kind} {name}")
-    def delete(self, kind: Kind, name: str) -> None:
+    @verb(Scope.CONFIGURE, changes=lambda kind, name, expected: f"{kind} {name}")
+    def delete(self, kind: Kind, name: str, *, expected: str | None = None) -> None:
         """Takes one object away. Raises NotFound, and UserError `in_use` while others refer to it.
 
-        The memory of a deleted sync stays: declared again under its id, it goes on where it was.
+        `expected` is the tag it must still have, else UserError `changed_meanwhile`. The memory of a deleted sync
+        stays: declared again under its id, it goes on where it was.
         """
         if kind in ("source", "model", "destination"):
             user: Kind = "model" if kind == "source" else "sync"
@@ -320,7 +328,9 @@ class CatalogService:
                 message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
                 raise UserError(message, code="in_use")
         before = self._stored().get(kind, name).document
-        self._stored().delete(kind, name)
+        if expected not in (None, tag_of(before)):
+            raise changed_meanwhile(kind, name)
+        self._stored().apply([Expect(kind, name, before), Delete(kind, name)])
         note(f"{kind} {name}", before, None)
 
     # Giving back --------------------------------------------------------------------------------------------------
@@ -361,24 +371,6 @@ def _secrets_needed(name: str, config: DestinationConfig, everything: Mapping[tu
     spec = destination_kind(config.type).SPEC
     syncs = [one for one in everything.values() if isinstance(one, SyncConfig) and one.destination == name]
     return {secret for one in syncs for secret in spec.needed_secrets(config.settings, one.type)}
-
-
-def lint_sql(name: str, sql: str) -> list[Finding]:
-    """A LIMIT without an ORDER BY gives other rows each time: rows would seem to come and go."""
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
-    try:
-        tree = sqlglot.parse_one(sql)
-    except SqlglotError:
-        return []  # the database itself says what is wrong with it
-    if isinstance(tree, exp.Query) and tree.args.get("limit") and not tree.args.get("order"):
-        message = (
-            "LIMIT without ORDER BY may return other rows each time: they look added and removed. Add an ORDER BY."
-        )
-        return [Finding("limit_without_order", message, f"models.{name}.sql", warning=True)]
-    return []
 
 
 def _relative(kind: Kind, document: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from headrace.service.secrets import Secrets
 from headrace.service.verbs import verb
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeCount, OutcomeFilter
-from headrace.store.runs import Run
+from headrace.store.page import LIMIT, Page
+from headrace.store.runs import Run, RunKind
+from headrace.store.workers import WorkerEntry
 from headrace.store.workspace import Workspace
 
 AT_ONCE = 500
@@ -40,6 +42,18 @@ class History:
         return list(self._workspace.runs.list(sync=sync, status=status, limit=limit).items)
 
     @verb(Scope.READ)
+    def run_page(
+        self,
+        sync: str | None = None,
+        status: RunStatus | None = None,
+        kind: RunKind | None = None,
+        limit: int = LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """Newest first. Raises UserError `cursor_invalid`."""
+        return self._workspace.runs.list(sync=sync, status=status, limit=limit, cursor=cursor, kind=kind)
+
+    @verb(Scope.READ)
     def run(self, run_id: int) -> Run:
         """Raises NotFound."""
         return self._workspace.runs.get(run_id)
@@ -50,16 +64,22 @@ class History:
         return self._workspace.runs.latest()
 
     @verb(Scope.READ)
-    def calls(self, wanted: CallFilter, limit: int) -> Iterator[LoggedCall]:
-        """Newest first."""
+    def calls(self, wanted: CallFilter, limit: int | None = None) -> Iterator[LoggedCall]:
+        """Newest first; all of them without a limit."""
         cursor: str | None = None
-        while limit > 0:
-            page = self._workspace.calls.find(wanted, min(limit, AT_ONCE), cursor)
+        left = limit
+        while left is None or left > 0:
+            page = self._workspace.calls.find(wanted, AT_ONCE if left is None else min(left, AT_ONCE), cursor)
             yield from page.items
-            limit -= len(page.items)
+            left = None if left is None else left - len(page.items)
             cursor = page.cursor
             if cursor is None:
                 return
+
+    @verb(Scope.READ)
+    def call_page(self, wanted: CallFilter, limit: int = LIMIT, cursor: str | None = None) -> Page[LoggedCall]:
+        """Newest first. Raises UserError `cursor_invalid`, `filter_invalid`."""
+        return self._workspace.calls.find(wanted, limit, cursor)
 
     @verb(Scope.READ)
     def call(self, run_id: int, number: int) -> LoggedCall:
@@ -80,6 +100,11 @@ class History:
                 return
 
     @verb(Scope.READ)
+    def row_page(self, wanted: OutcomeFilter, limit: int = LIMIT, cursor: str | None = None) -> Page[LoggedOutcome]:
+        """In the order of the log. Raises UserError `cursor_invalid`."""
+        return self._workspace.outcomes.find(wanted, limit, cursor)
+
+    @verb(Scope.READ)
     def groups(self, run_id: int, outcome: RowOutcome | None = None, code: str | None = None) -> list[OutcomeCount]:
         """Outcomes of a run counted by outcome and code, most first."""
         return [
@@ -87,6 +112,11 @@ class History:
             for one in self._workspace.outcomes.counts(run_id)
             if outcome in (None, one.outcome) and code in (None, one.code)
         ]
+
+    @verb(Scope.READ)
+    def workers(self) -> list[WorkerEntry]:
+        """Who takes runs, the dead among them: `seen_at` tells."""
+        return self._workspace.workers.list()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.destinations import Probe
+from headrace.destinations import Destination, Probe
 from headrace.domain.access import Scope
 from headrace.domain.columns import Columns
 from headrace.domain.config import ModelConfig, sync_id
@@ -24,7 +25,7 @@ from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
 from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
-from headrace.sources import Query, Source
+from headrace.sources import Query, Source, Table
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeFilter
 from headrace.store.runs import NewRun
@@ -50,11 +51,11 @@ class KeyProof:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Rows of a model as they come, column types, and the proof of its key."""
+    """Rows of a model as they come, column types, and the proof of its key (None where no key was named)."""
 
     columns: Columns
     rows: tuple[tuple[Any, ...], ...]
-    proof: KeyProof
+    proof: KeyProof | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +90,27 @@ class TrialService:
         self._clock = clock
 
     @verb(Scope.READ)
-    def preview(self, name: str, limit: int) -> Preview:
+    def preview(self, name: str, limit: int, within_s: float | None = None) -> Preview:
         """The first rows of a model and the proof of its key over all of them. Raises SourceError."""
         model: ModelConfig = self._catalog.get("model", name)
-        source = self._assembly.source(model.source)
-        query = Query(sql=model.sql, table=model.table)
-        columns = source.columns(query)
-        rows: list[tuple[Any, ...]] = []
-        with source.read(query, limit=limit) as reader:
-            for batch in reader:
-                rows += [tuple(row.values()) for row in batch.to_pylist()]
-                if len(rows) >= limit:
-                    break
-        return Preview(columns, tuple(rows[:limit]), _prove(source, query, columns, model))
+        source = self._assembly.source(model.source, within_s)
+        return preview_of(source, Query(sql=model.sql, table=model.table), model.primary_key, limit)
+
+    @verb(Scope.READ)
+    def columns(self, name: str, within_s: float | None = None) -> Columns:
+        """The columns of a model's rows. Raises SourceError."""
+        model: ModelConfig = self._catalog.get("model", name)
+        return self._assembly.source(model.source, within_s).columns(Query(sql=model.sql, table=model.table))
+
+    @verb(Scope.READ)
+    def tables(self, name: str, within_s: float | None = None) -> list[Table]:
+        """What models of a source may name, with columns. Raises SourceError."""
+        return self._assembly.source(name, within_s).tables()
+
+    @verb(Scope.RUN)
+    def test_source(self, name: str, within_s: float | None = None) -> str:
+        """Connects, and says in one line what answered. Raises SourceError."""
+        return self._assembly.source(name, within_s).check()
 
     @verb(Scope.READ)
     def plan(self, name: str, requests: int, options: RunOptions) -> Explanation:
@@ -158,33 +167,49 @@ class TrialService:
     @verb(Scope.RUN)
     def test_destination(self, name: str) -> list[ProbeResult]:
         """Each token of a destination, tested with one harmless request. Nothing is written there."""
-        from headrace.engine.transport import HttpTransport
-
-        destination = self._assembly.destination(name)
-
-        async def probe_all() -> list[ProbeResult]:
-            async with HttpTransport(1) as transport:
-                return [await probe_one(transport, probe) for probe in destination.probes()]
-
-        async def probe_one(transport: HttpTransport, probe: Probe) -> ProbeResult:
-            if probe.request is None:
-                return ProbeResult(probe.secret, "not_set", probe.note, None, None, None)
-            started = self._clock.monotonic()
-            limits = destination.limits(probe.request.api)
-            answer: Response | NoResponse = await transport.send(probe.request, destination.authorize, limits.timeout_s)
-            took = (self._clock.monotonic() - started) * 1000
-            state, message = destination.read_probe(probe, answer)
-            status = answer.status if isinstance(answer, Response) else None
-            return ProbeResult(probe.secret, state, message, probe.request, status, took)
-
-        return asyncio.run(probe_all())
+        return probed(self._assembly.destination(name), self._clock)
 
 
-def _prove(source: Source, query: Query, columns: Columns, model: ModelConfig) -> KeyProof:
+def probed(destination: Destination, clock: Clock) -> list[ProbeResult]:
+    """Each token of the destination, tested."""
+    from headrace.engine.transport import HttpTransport
+
+    async def probe_all() -> list[ProbeResult]:
+        async with HttpTransport(1) as transport:
+            return [await probe_one(transport, probe) for probe in destination.probes()]
+
+    async def probe_one(transport: HttpTransport, probe: Probe) -> ProbeResult:
+        if probe.request is None:
+            return ProbeResult(probe.secret, "not_set", probe.note, None, None, None)
+        started = clock.monotonic()
+        limits = destination.limits(probe.request.api)
+        answer: Response | NoResponse = await transport.send(probe.request, destination.authorize, limits.timeout_s)
+        took = (clock.monotonic() - started) * 1000
+        state, message = destination.read_probe(probe, answer)
+        status = answer.status if isinstance(answer, Response) else None
+        return ProbeResult(probe.secret, state, message, probe.request, status, took)
+
+    return asyncio.run(probe_all())
+
+
+def preview_of(source: Source, query: Query, primary_key: Sequence[str], limit: int) -> Preview:
+    """The first rows, and where a key is named its proof over all of them."""
+    columns = source.columns(query)
+    rows: list[tuple[Any, ...]] = []
+    with source.read(query, limit=limit) as reader:
+        for batch in reader:
+            rows += [tuple(row.values()) for row in batch.to_pylist()]
+            if len(rows) >= limit:
+                break
+    proof = _prove(source, query, columns, primary_key) if primary_key else None
+    return Preview(columns, tuple(rows[:limit]), proof)
+
+
+def _prove(source: Source, query: Query, columns: Columns, primary_key: Sequence[str]) -> KeyProof:
     """Counts rows, null and repeated keys over the whole model."""
     from headrace.engine.ledger import connect
 
-    key = prove_columns(columns, model.primary_key)
+    key = prove_columns(columns, primary_key)
     kinds = [column.native.upper() for column in key]
     wanted = key_value(key, kinds, key_type(key, kinds))
     con = connect(512, "")
@@ -207,4 +232,4 @@ def _prove(source: Source, query: Query, columns: Columns, model: ModelConfig) -
         con.close()
     duplicates = sum(copies for _, copies in repeated)
     examples = tuple(one for one, _ in repeated[:5])
-    return KeyProof(tuple(model.primary_key), rows, nulls, duplicates, examples)
+    return KeyProof(tuple(primary_key), rows, nulls, duplicates, examples)

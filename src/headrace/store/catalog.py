@@ -60,7 +60,16 @@ class SetSetting:
     value: Any
 
 
-Edit = Put | Delete | Rename | SetSetting
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Nothing, unless the object is no longer so (None: there must be none): then all edits are undone."""
+
+    kind: Kind
+    name: str
+    document: dict[str, Any] | None
+
+
+Edit = Put | Delete | Rename | SetSetting | Expect
 
 
 class Catalog:
@@ -125,6 +134,10 @@ class Catalog:
                     raise _not_found(connection, kind, name)
             case Rename():
                 self._rename(connection, edit)
+            case Expect(kind, name, document):
+                found = connection.execute(select(objects).where(*_is(kind, name))).one_or_none()
+                if (found.document if found else None) != document:
+                    raise changed_meanwhile(kind, name)
             case SetSetting(key, None):
                 connection.execute(delete(settings).where(settings.c.key == key))
             case SetSetting(key, value):
@@ -144,6 +157,12 @@ class Catalog:
             ) from error
         if not renamed:
             raise _not_found(connection, edit.kind, edit.name)
+
+
+def changed_meanwhile(kind: str, name: str) -> UserError:
+    message = f'The {kind} "{name}" is no longer as it was when you loaded it: somebody else changed it, or another '
+    message += "has that name. Load it again and make the change anew."
+    return UserError(message, code="changed_meanwhile", kind=kind, name=name)
 
 
 def _is(kind: str, name: str) -> tuple[Any, Any]:

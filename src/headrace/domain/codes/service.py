@@ -113,6 +113,43 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "Two people, or a person and `apply`, edit the same object.",
             "Load it again and make the change anew.",
         ),
+        "request_invalid": Code(
+            "service",
+            "A request can't be read: an unknown parameter, a value of the wrong type, a body that is not JSON.",
+            "A slip of the pen, or a client that was made for another version.",
+            "The message names the parameter or field; `/api/v1/openapi.json` has every operation.",
+        ),
+        "method_not_allowed": Code(
+            "service",
+            "An address was asked with a method that it does not take.",
+            "POST where PUT is meant, or a wrong address.",
+            "The header Allow of the answer names the methods.",
+        ),
+        "name_invalid": Code(
+            "service",
+            "An object was to get a name that can't be one.",
+            "A blank, a slash, or more than 100 characters.",
+            "Use letters, digits, dots, dashes and underscores, a letter or digit first.",
+        ),
+        "path_not_allowed": Code(
+            "service",
+            "Over the network, a configuration named a file of the server that nobody opened to it.",
+            "A file outside of the folders that the API may read, a hidden one, one of the workspace; or `sql_file`.",
+            "Whoever runs the server names the folder in HEADRACE_FILES, or applies the source there; SQL goes into "
+            "`sql`, and secrets into the workspace.",
+        ),
+        "variable_not_allowed": Code(
+            "service",
+            "Over the network, a configuration named an environment variable of the server itself as a secret.",
+            "A reference to a variable whose name begins with HEADRACE_.",
+            "Keep the secret in the workspace, or in a variable of another name.",
+        ),
+        "admin_needed": Code(
+            "service",
+            "Over the network, somebody who is no admin changed where secrets come from or which machine gets them.",
+            "A new address of a destination or source, or a reference to the server's environment or files.",
+            "Ask an admin to make that change; the rest of the object is yours to edit.",
+        ),
         "busy": Code(
             "service",
             "So much is being previewed and planned that one more must wait.",
