@@ -22,6 +22,7 @@ from bench.measure import RESULTS
 from headrace.domain.outcome import Change, Counts, RowOutcome, VerdictWord
 from headrace.engine.ports import CallRecord, OutcomeRecord
 from headrace.engine.recorder import Recorder
+from headrace.store import sqlite
 from headrace.store.runs import NewRun
 from headrace.store.workspace import Workspace
 
@@ -102,7 +103,7 @@ def main() -> None:
         run = workspace.runs.create(NewRun("accounts", "accounts"))
         on_loop = time.thread_time()
         if given.bare:
-            connection = workspace.database.dedicated()
+            connection = sqlite.connect(workspace.store_path)
             seconds = insert_bare(connection, run.id, given.rows)
             connection.close()
         else:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Self
 
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
+from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.secrets import Secrets
+from headrace.store.keys import GivenKeys
 from headrace.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
-    from headrace.service.drafts import DraftService
     from headrace.service.history import CurlWriter, History
     from headrace.service.objects import ObjectService
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
-    from headrace.service.verbs import Record
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -52,24 +52,22 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says.
+    """What the environment says; `domain/variables.py` tells each. `keys` are those that it gives for the secrets."""
 
-    HEADRACE_WORKSPACE: the workspace's folder. HEADRACE_KEY: the key of the secrets. HEADRACE_MEMORY_LIMIT: how much
-    memory the comparison may take (`1GB`, `512MB`).
-    """
-
-    workspace: Path
-    key: str | None
+    workspace: str | Path = field(repr=False)  # an address may hold a password
+    keys: GivenKeys | None
     memory_limit_mb: int
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    scratch: Path | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], workspace: str | None = None) -> Settings:
         """Raises UserError `setting_invalid`."""
-        folder = workspace or environment.get("HEADRACE_WORKSPACE") or DEFAULT_WORKSPACE
+        place = workspace or environment.get("HEADRACE_WORKSPACE") or DEFAULT_WORKSPACE
+        scratch = environment.get("HEADRACE_SCRATCH")
         limit = environment.get("HEADRACE_MEMORY_LIMIT")
         limit_mb = _megabytes(limit) if limit else DEFAULT_MEMORY_LIMIT_MB
-        return cls(Path(folder), environment.get("HEADRACE_KEY"), limit_mb, environment)
+        return cls(place, GivenKeys.read(environment), limit_mb, environment, Path(scratch) if scratch else None)
 
 
 def _megabytes(text: str) -> int:
@@ -98,7 +96,7 @@ class App:
     def open(cls, settings: Settings, *, create: bool = False, optional: bool = False) -> App:
         """`create` makes a workspace where there is none; `optional` goes on without one. Raises as Workspace.open."""
         try:
-            return cls(settings, Workspace.open(settings.workspace, create=create))
+            return cls(settings, Workspace.open(settings.workspace, create=create, scratch=settings.scratch))
         except UserError as error:
             if optional and error.code == "workspace_missing":
                 return cls(settings, None)
@@ -127,8 +125,12 @@ class App:
     def _kept_secret(self, name: str) -> str | None:
         if self._workspace is None:
             return None
-        vault = self._workspace.vault(self.settings.key)
+        vault = self._workspace.vault(self.settings.keys)
         return vault.get(name) if name in {one.name for one in vault.names()} else None
+
+    def check_keys(self) -> None:
+        """For what starts and stays: refuses with the mend where a secret's key is not at hand. See Vault.check."""
+        self.workspace.vault(self.settings.keys).check()
 
     @cached_property
     def catalog(self) -> CatalogService:
@@ -142,17 +144,13 @@ class App:
             lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb),
             faults,
             self._read_secrets_beside,
+            FilesAllowed(self._allowed_folders),
         )
 
-    @cached_property
-    def objects(self) -> ObjectService:
-        from headrace.service.objects import ObjectService, folders_of
-        from headrace.service.reach import Reach
-
-        store = self.workspace.catalog
-        reach = Reach.read(self.settings.environment, lambda: folders_of(store.setting(FOLDERS)), self.workspace.path)
-        vault = self.workspace.vault(self.settings.key)
-        return ObjectService(self.catalog, store, reach, lambda: {one.name for one in vault.names()})
+    def _allowed_folders(self) -> list[Path]:
+        named = [Path(one) for one in self.settings.environment.get("HEADRACE_FILES", "").split(os.pathsep) if one]
+        applied = self._workspace.catalog.setting(FOLDERS, []) if self._workspace else []
+        return [*named, *(Path(one) for one in applied)]
 
     # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
 
@@ -180,12 +178,6 @@ class App:
         return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
 
     @cached_property
-    def drafts(self) -> DraftService:
-        from headrace.service.drafts import DraftService
-
-        return DraftService(self.objects, self.catalog, self.assembly, self.clock)
-
-    @cached_property
     def history(self) -> History:
         from headrace.service.history import History
 
@@ -201,24 +193,25 @@ class App:
     def vault(self) -> VaultService:
         from headrace.service.vault import VaultService
 
-        return VaultService(self.workspace.vault(self.settings.key))
-
-    @property
-    def recorder(self) -> Record | None:
-        """What keeps the audit log; None without a workspace."""
-        return self.access.record if self._workspace is not None else None
+        return VaultService(self.workspace.vault(self.settings.keys))
 
     @cached_property
     def access(self) -> AccessService:
         from headrace.service.access import AccessService
 
-        return AccessService(self.workspace.access, self.workspace.audit, self.clock.now)
+        return AccessService(self.workspace.access, self.clock.now)
 
     @cached_property
     def audit(self) -> AuditService:
         from headrace.service.audit import AuditService
 
         return AuditService(self.workspace.audit)
+
+    @cached_property
+    def objects(self) -> ObjectService:
+        from headrace.service.objects import ObjectService
+
+        return ObjectService(self.catalog, self.workspace.catalog)
 
     @cached_property
     def suggestions(self) -> SuggestionService:

@@ -42,6 +42,7 @@ from headrace.domain.templates.catalogue import FILTERS, FilterSpec
 from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
 from headrace.domain.templates.values import MOST_CHARACTERS, MOST_ITERATIONS, MOST_WORK
+from headrace.domain.variables import VARIABLES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
@@ -102,6 +103,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "configuration.md": configuration_page(),
         "codes.md": codes_page(),
+        "environment.md": environment_page(),
         "templates.md": templates_page(),
         "types.md": types_page(),
     }
@@ -388,6 +390,19 @@ def _is_rule(annotation: Any) -> bool:
 
 
 # Codes ------------------------------------------------------------------------------------------------------------
+
+
+def environment_page() -> str:
+    return page("Environment variables", _environment_lines())
+
+
+def _environment_lines() -> Iterator[str]:
+    yield "What Headrace reads for itself."
+    yield "Secrets of a configuration have names of their own (`{env: NAME}`), and may stand in a `.env` file."
+    yield ""
+    yield from table(
+        ("variable", "meaning", "default"), ((code(one.name), one.meaning, one.default) for one in VARIABLES)
+    )
 
 
 def codes_page() -> str:

@@ -10,15 +10,7 @@ from pathlib import Path
 from headrace.domain.codes import ABOUT, CODES
 
 SOURCES = Path(__file__).parents[2] / "src" / "headrace"
-WITH_A_CODE = {
-    "Finding": 0,
-    "Complaint": 0,
-    "RowFault": 0,
-    "Stop": 0,
-    "Requirement": 2,
-    "error_document": 0,
-    "problem": 1,
-}
+WITH_A_CODE = {"Finding": 0, "Complaint": 0, "RowFault": 0, "Stop": 0, "Requirement": 2, "error_document": 0}
 """Calls that take a code, and at which place."""
 SQL_CODE = re.compile(r"'([a-z_]+)' AS code|VALUES \('', '([a-z_]+)'")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import reference_pages
 from pydantic import BaseModel
 
+from headrace.app import Settings
 from headrace.domain import config, rules
 from headrace.domain.codes import CODES
+from headrace.domain.variables import VARIABLES
 
 
 @pytest.mark.parametrize("name", sorted(reference_pages.pages()))
@@ -51,3 +54,25 @@ def test_every_code_has_a_heading() -> None:
     headings = re.findall(r"^### (\w+)$", page, re.MULTILINE)
 
     assert sorted(CODES) == sorted(headings)
+
+
+def test_every_variable_that_the_program_speaks_of_is_in_the_table() -> None:
+    """A setting that nobody can find is none, and one that nothing reads is a lie."""
+    source = Path(reference_pages.__file__).parents[2] / "src" / "headrace"
+    texts = [path.read_text(encoding="utf-8") for path in source.rglob("*.py") if path.name != "variables.py"]
+    spoken = set(re.findall(r"HEADRACE_[A-Z]+(?:_[A-Z]+)*", "\n".join(texts)))
+
+    assert {one.name for one in VARIABLES} == spoken
+
+
+def test_the_settings_read_what_the_table_says() -> None:
+    """Each of these changes the settings of the process."""
+    given = {"HEADRACE_WORKSPACE": "w", "HEADRACE_SCRATCH": "s", "HEADRACE_MEMORY_LIMIT": "512MB"}
+    given |= {"HEADRACE_KEY": "k", "HEADRACE_KEY_FILE": "f", "HEADRACE_KEY_COMMAND": "c"}
+
+    settings = Settings.read(given)
+
+    assert (settings.workspace, settings.scratch, settings.memory_limit_mb) == ("w", Path("s"), 512)
+    assert settings.keys is not None
+    assert settings.keys.places() == ["HEADRACE_KEY", "HEADRACE_KEY_FILE", "HEADRACE_KEY_COMMAND"]
+    assert set(given) <= {one.name for one in VARIABLES}

@@ -43,6 +43,7 @@ def calls(
     json: Json = False,
 ) -> None:
     """The debugger: API calls with request and answer, newest first, secrets masked."""
+    from headrace.service.history import CurlWriter
     from headrace.store.calls import CallFilter
 
     with opened() as app:
@@ -52,7 +53,8 @@ def calls(
         else:
             found = list(history.calls(CallFilter(run=run, key=key, status=status, sync=sync, text=text), limit))
         if curl:
-            commands = [app.curl.command(one) for one in found]
+            writer = CurlWriter(app.catalog, app.assembly, app.secrets)
+            commands = [writer.command(one) for one in found]
             say_json(commands) if json else say("\n\n".join(commands))
         elif json:
             say_json([call_document(one) for one in found])

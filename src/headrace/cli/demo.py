@@ -287,7 +287,7 @@ def _application(folder: Path) -> Iterator[App]:
     settings = read_settings(str(folder / ".headrace"))
     ours = dotenv_values(folder / ".env")
     surroundings = {name: value for name, value in settings.environment.items() if name not in ours}
-    with opened_with(replace(settings, environment=surroundings, key=None), create=True) as app:
+    with opened_with(replace(settings, environment=surroundings, keys=None), create=True) as app:
         yield app
 
 

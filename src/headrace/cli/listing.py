@@ -12,7 +12,7 @@ import typer
 from headrace.cli.console import clean, count, glyph, is_terminal, painted, say, say_json, say_table, shortened
 from headrace.cli.session import Json, opened
 from headrace.domain.outcome import RunStatus
-from headrace.service.answers import probe_document, run_document
+from headrace.service.answers import run_document
 
 if TYPE_CHECKING:
     from headrace.app import App
@@ -194,7 +194,18 @@ def try_destination(name: Name, json: Json = False) -> int:
     with opened() as app:
         results = app.trials.test_destination(name)
     if json:
-        say_json([probe_document(one) for one in results])
+        documents = []
+        for one in results:
+            document: dict[str, Any] = {
+                "token": one.secret,
+                "state": one.state,
+                "message": one.message,
+                "status": one.status,
+            }
+            document |= {"method": one.request.method if one.request else None}
+            document |= {"url": one.request.url if one.request else None}
+            documents.append(document | {"ms": round(one.duration_ms, 1) if one.duration_ms is not None else None})
+        say_json(documents)
     else:
         faces = {"fine": "delivered", "not_set": "skipped"}
         for one in results:

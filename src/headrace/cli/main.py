@@ -13,7 +13,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from headrace.cli import configuration, debugging, demo, emulating, keeping, listing, running, suggesting, trying
+from headrace.cli import (
+    configuration,
+    debugging,
+    demo,
+    emulating,
+    keeping,
+    listing,
+    running,
+    serving,
+    suggesting,
+    trying,
+)
 from headrace.cli.console import complain, say, say_json
 from headrace.cli.session import choose_workspace
 from headrace.domain.errors import Bug, ConfigurationError, HeadraceError
@@ -78,14 +89,15 @@ def build() -> typer.Typer:
         workspace: Annotated[
             str | None,
             typer.Option(
-                help="The workspace's folder. Default: $HEADRACE_WORKSPACE, else ./.headrace.", metavar="PATH"
+                help="The workspace's folder or Postgres address. Default: $HEADRACE_WORKSPACE, else ./.headrace.",
+                metavar="PATH_OR_URL",
             ),
         ] = None,
         version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_say_version)] = False,
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, emulating):
+    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, serving, emulating):
         part.register(app)
     return app
 

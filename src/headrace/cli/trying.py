@@ -42,9 +42,8 @@ def preview(
     cells = [[_cell(value) for value in row] for row in found.rows]
     say_table([clean(one.name) for one in found.columns], [types, *cells])
     say()
-    if found.proof is not None:
-        say(f"{count(len(found.rows), 'row')} shown of {found.proof.rows:,}.")
-        say(_proof(found.proof))
+    say(f"{count(len(found.rows), 'row')} shown of {found.proof.rows:,}.")
+    say(_proof(found.proof))
 
 
 def _cell(value: Any) -> str:

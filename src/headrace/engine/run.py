@@ -37,7 +37,7 @@ from headrace.engine.planned import Plan
 from headrace.engine.planner import Planner
 from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
 from headrace.engine.recorder import Recorder
-from headrace.engine.throttle import Throttle
+from headrace.engine.throttle import Budgets, Throttle
 
 Emit = Callable[[RunEvent], None]
 PROGRESS_EVERY_S = 0.25
@@ -52,6 +52,8 @@ class Remembering:
     log: RunLog
     acknowledgements: Acknowledgements
     identities: Identities
+    budgets: Budgets | None = None
+    """Where rate limits are shared with other machines; None where the files of this one do."""
 
 
 @dataclass(slots=True)
@@ -258,7 +260,7 @@ async def sending_for(
 
         def throttle(api: str) -> Throttle:
             if api not in throttles:
-                throttles[api] = Throttle(job.destination.limits(api), job.paths.limits, clock)
+                throttles[api] = Throttle(job.destination.limits(api), job.paths.limits, clock, memory.budgets)
                 opened.callback(throttles[api].close)
             return throttles[api]
 

@@ -8,11 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headrace.domain.columns import Columns
     from headrace.domain.suggest import Suggestion
     from headrace.engine.explain import Explanation
     from headrace.service.suggestions import Suggested
-    from headrace.service.trials import Preview, ProbeResult, RowTrial
+    from headrace.service.trials import Preview, RowTrial
     from headrace.store.calls import LoggedCall
     from headrace.store.outcomes import LoggedOutcome, OutcomeCount
     from headrace.store.runs import Run
@@ -34,17 +33,6 @@ def run_document(run: Run) -> dict[str, Any]:
         document["held"] = run.hold.why
     document |= {"requested_by": run.requested_by, "follows": run.follows}
     return document
-
-
-def full_run_document(run: Run) -> dict[str, Any]:
-    """The same, with what is of use while it goes on and while it is held."""
-    hold = run.hold
-    held = None
-    if hold is not None:
-        held = {"removed": hold.removed, "why": hold.why, "expires_at": hold.expires_at.isoformat()}
-        held |= {"approved_at": hold.approved_at.isoformat() if hold.approved_at else None}
-    more = {"error": None, "held": None, "progress": run.progress, "cancel_requested": run.cancel_requested}
-    return {**more, **run_document(run), "hold": held, "sequence_run": run.sequence_run}
 
 
 def readable(body: bytes | None) -> Any:
@@ -114,23 +102,9 @@ def plan_document(sync: str, found: Explanation) -> dict[str, Any]:
 
 def preview_document(found: Preview) -> dict[str, Any]:
     """A model's first rows, its columns, and the proof of its key."""
-    columns = columns_document(found.columns)
+    columns = [{"name": one.name, "type": one.type, "native": one.native} for one in found.columns]
     rows = [[sendable(value) for value in row] for row in found.rows]
-    key = asdict(found.proof) | {"holds": found.proof.holds} if found.proof else None
-    return {"columns": columns, "rows": rows, "key": key}
-
-
-def columns_document(columns: Columns) -> list[dict[str, Any]]:
-    """Columns in their order, by our word and the database's own."""
-    return [{"name": one.name, "type": one.type, "native": one.native} for one in columns]
-
-
-def probe_document(one: ProbeResult) -> dict[str, Any]:
-    """One token, tested."""
-    document: dict[str, Any] = {"token": one.secret, "state": one.state, "message": one.message, "status": one.status}
-    document |= {"method": one.request.method if one.request else None}
-    document |= {"url": one.request.url if one.request else None}
-    return document | {"ms": round(one.duration_ms, 1) if one.duration_ms is not None else None}
+    return {"columns": columns, "rows": rows, "key": asdict(found.proof) | {"holds": found.proof.holds}}
 
 
 def sendable(value: Any) -> Any:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
-
 from headrace.destinations import Destination, Origin, destination_kind
-from headrace.domain.config import DestinationConfig, FileSource, ModelConfig, PostgresSource, SyncConfig, sync_id
+from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, sync_id
 from headrace.domain.errors import ConfigurationError, Finding, UserError
 from headrace.domain.shapes import near
 from headrace.domain.spec import ObjectSpec
@@ -35,24 +32,8 @@ class Assembly:
         self._secrets = secrets
         self._memory_limit_mb = memory_limit_mb
 
-    def source(self, name: str, within_s: float | None = None) -> Source:
-        """`within_s` shortens what a statement may take, for somebody who waits."""
-        return self._sources.open(name, within_s)
-
-    def unsaved_source(self, name: str, config: FileSource | PostgresSource, within_s: float | None = None) -> Source:
-        return self._sources.open_unsaved(name, config, within_s)
-
-    def unsaved_destination(self, name: str, config: DestinationConfig, typed: Mapping[str, str]) -> Destination:
-        """The destination that such a configuration would be; secrets that were just typed go before all others."""
-        kind = destination_kind(config.type)
-        secrets: dict[str, str] = {}
-        for secret, written in kind.SPEC.secret_references(config.settings).items():
-            if secret in typed:
-                secrets[secret] = typed[secret]
-            else:
-                with suppress(UserError):
-                    secrets[secret] = self._secrets.resolve(secret_reference(written), f"{name}.{secret}")
-        return kind.open_destination(config.settings, secrets, None, Origin(self._catalog.workspace_name(), ""))
+    def source(self, name: str) -> Source:
+        return self._sources.open(name)
 
     def destination(self, name: str, sync_name: str = "", sync: SyncConfig | None = None) -> Destination:
         """The destination, with the tokens that are set; with a sync, the one it needs must be."""

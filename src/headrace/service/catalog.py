@@ -18,11 +18,11 @@ from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, W
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
-from headrace.service.documents import SECTION, completed, dump, parse, tag_of, with_secret_files
-from headrace.service.model_sql import lint_sql
+from headrace.service.allowed import FilesAllowed
+from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
 from headrace.service.verbs import note, verb
 from headrace.sources import Query, Source
-from headrace.store.catalog import Catalog, Delete, Expect, Kind, Put, SetSetting, changed_meanwhile
+from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
 
 if TYPE_CHECKING:
     from headrace.service.files import Declared
@@ -73,7 +73,9 @@ class CatalogService:
         open_source: OpenSource,
         secret_faults: CheckSecrets,
         found_folders: Callable[[Sequence[Path]], None],
+        files: FilesAllowed | None = None,
     ) -> None:
+        self._files = files or FilesAllowed(lambda: ())
         self._found_folders = found_folders
         self._catalog = catalog
         self._open_source = open_source
@@ -102,9 +104,6 @@ class CatalogService:
     def workspace_name(self) -> str:
         return str(self._catalog.setting(NAME, "default")) if self._catalog else "default"
 
-    def _documents_by_key(self, kind: Kind) -> dict[tuple[Kind, str], dict[str, Any]]:
-        return {(kind, one.name): one.document for one in self._stored().list(kind)}
-
     def _stored(self) -> Catalog:
         if self._catalog is None:
             raise UserError("There is no workspace here yet. `headrace apply` makes one.", code="workspace_missing")
@@ -119,13 +118,36 @@ class CatalogService:
 
         declared = read_project(path)
         self._found_folders(declared.folders)
-        return self.check_declared(declared, offline=offline, prune=prune)
+        return self._check(declared, offline=offline, prune=prune)
 
-    def check_declared(self, declared: Declared, *, offline: bool, prune: bool = False) -> Checked:
-        """The same for what was read already."""
+    @verb(Scope.CONFIGURE)
+    def check_text(self, text: str, *, offline: bool = False, prune: bool = False) -> Checked:
+        """The same for YAML that somebody sent. It may name files only where `apply` on this machine found some."""
+        from headrace.service.files import read_project_text
+
+        declared = read_project_text(text, self._files.home)
+        return self._check(declared, offline=offline, prune=prune, foreign=True)
+
+    @verb(Scope.CONFIGURE)
+    def check_documents(
+        self, documents: Mapping[tuple[Kind, str], dict[str, Any]], *, offline: bool = False
+    ) -> Checked:
+        """The same for single objects that somebody sent."""
+        from headrace.service.files import Declaration, Declared
+
+        home = self._files.home
+        declared = Declared([Declaration(kind, name, document, home) for (kind, name), document in documents.items()])
+        return self._check(declared, offline=offline, foreign=True)
+
+    def _check(self, declared: Declared, *, offline: bool, prune: bool = False, foreign: bool = False) -> Checked:
         from headrace.service.files import addresses
 
+        if foreign:
+            declared.findings += self._files.refused(declared.declarations)
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
+        if checked.findings and foreign:
+            checked.findings = list(addresses(checked.findings, declared))
+            return checked  # not one of the files that it names is opened
         present: dict[tuple[Kind, str], dict[str, Any]] = {}
         if self._catalog is not None:
             present = {(kind, one.name): one.document for kind in KINDS for one in self._catalog.list(kind)}
@@ -144,7 +166,7 @@ class CatalogService:
     def _parse_all(self, declared: Declared, checked: Checked) -> None:
         for one in declared.declarations:
             kind: Kind = one.kind  # type: ignore[assignment]
-            document, findings = completed(kind, one.document, one.folder) if one.folder else (one.document, [])
+            document, findings = completed(kind, one.document, one.folder)
             base = f"{SECTION[kind]}.{one.name}"
             checked.findings += [Finding(found.code, found.message, f"{base}.{found.path}") for found in findings]
             parsed, faults = parse(kind, one.name, document) if not findings else (None, [])
@@ -297,28 +319,26 @@ class CatalogService:
         if checked.faults:
             raise ConfigurationError(checked.faults)
         edits: list[Any] = []
-        present = {key: one for kind in KINDS for key, one in self._documents_by_key(kind).items()}
         for edit in checked.edits:
-            if edit.action != "unchanged":
-                key = (edit.kind, edit.name)
-                after = checked.documents.get(key) if edit.action != "delete" else None
-                note(f"{edit.kind} {edit.name}", present.get(key), after)
             if edit.action == "delete":
                 edits.append(Delete(edit.kind, edit.name))
             elif edit.action != "unchanged":
                 edits.append(Put(edit.kind, edit.name, checked.documents[(edit.kind, edit.name)]))
-        folders = [*self._stored().setting(FOLDERS, []), *(str(one) for one in checked.folders)]
-        edits.append(SetSetting(FOLDERS, list(dict.fromkeys(folders))))
-        if checked.workspace is not None:
+        known = self._stored().setting(FOLDERS, [])
+        folders = list(dict.fromkeys([*known, *(str(one) for one in checked.folders)]))
+        if folders != known:
+            edits.append(SetSetting(FOLDERS, folders))
+        if checked.workspace is not None and checked.workspace.name != self.workspace_name():
+            note("workspace", {"name": self.workspace_name()}, {"name": checked.workspace.name})
             edits.append(SetSetting(NAME, checked.workspace.name))
-        self._stored().apply(edits)
+        if edits:
+            self._stored().apply(edits)
 
-    @verb(Scope.CONFIGURE, changes=lambda kind, name, expected: f"{kind} {name}")
-    def delete(self, kind: Kind, name: str, *, expected: str | None = None) -> None:
+    @verb(Scope.CONFIGURE, changes=lambda kind, name: f"{kind} {name}")
+    def delete(self, kind: Kind, name: str) -> None:
         """Takes one object away. Raises NotFound, and UserError `in_use` while others refer to it.
 
-        `expected` is the tag it must still have, else UserError `changed_meanwhile`. The memory of a deleted sync
-        stays: declared again under its id, it goes on where it was.
+        The memory of a deleted sync stays: declared again under its id, it goes on where it was.
         """
         if kind in ("source", "model", "destination"):
             user: Kind = "model" if kind == "source" else "sync"
@@ -327,11 +347,7 @@ class CatalogService:
                 named = ", ".join(f'"{one}"' for one in users[:5])
                 message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
                 raise UserError(message, code="in_use")
-        before = self._stored().get(kind, name).document
-        if expected not in (None, tag_of(before)):
-            raise changed_meanwhile(kind, name)
-        self._stored().apply([Expect(kind, name, before), Delete(kind, name)])
-        note(f"{kind} {name}", before, None)
+        self._stored().delete(kind, name)
 
     # Giving back --------------------------------------------------------------------------------------------------
 
@@ -371,6 +387,24 @@ def _secrets_needed(name: str, config: DestinationConfig, everything: Mapping[tu
     spec = destination_kind(config.type).SPEC
     syncs = [one for one in everything.values() if isinstance(one, SyncConfig) and one.destination == name]
     return {secret for one in syncs for secret in spec.needed_secrets(config.settings, one.type)}
+
+
+def lint_sql(name: str, sql: str) -> list[Finding]:
+    """A LIMIT without an ORDER BY gives other rows each time: rows would seem to come and go."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tree = sqlglot.parse_one(sql)
+    except SqlglotError:
+        return []  # the database itself says what is wrong with it
+    if isinstance(tree, exp.Query) and tree.args.get("limit") and not tree.args.get("order"):
+        message = (
+            "LIMIT without ORDER BY may return other rows each time: they look added and removed. Add an ORDER BY."
+        )
+        return [Finding("limit_without_order", message, f"models.{name}.sql", warning=True)]
+    return []
 
 
 def _relative(kind: Kind, document: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from headrace.destinations import DESTINATION_KINDS, destination_kind
@@ -98,8 +96,3 @@ def dump(config: BaseModel | DestinationConfig) -> dict[str, Any]:
     if isinstance(config, DestinationConfig):
         return {"type": config.type, **config.settings}
     return config.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
-def tag_of(document: Mapping[str, Any]) -> str:
-    """What names exactly this document, whatever the order of its keys."""
-    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

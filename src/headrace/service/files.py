@@ -30,15 +30,12 @@ DEEPEST_BRACKETS = 500  # the parser takes seconds to fail over thousands
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One object as a file declares it: plain values, and the folder that its paths are relative to.
-
-    Without a folder it came over the network: its paths are whole, and it brings no file along.
-    """
+    """One object as a file declares it: plain values, and the folder that its paths are relative to."""
 
     kind: str
     name: str
     document: dict[str, Any]
-    folder: Path | None
+    folder: Path
 
 
 @dataclass(slots=True)
@@ -105,14 +102,14 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
     _read_text(text, shown, folder, declared)
 
 
-def read_configuration(text: str, shown: str) -> Declared:
-    """The declarations of a text that is no file of ours; `shown` is what findings call it."""
+def read_project_text(text: str, folder: Path) -> Declared:
+    """The declarations of one YAML text that came from no file; paths in it are relative to `folder`."""
     declared = Declared()
-    _read_text(text, shown, None, declared)
+    _read_text(text, "configuration", folder, declared)
     return declared
 
 
-def _read_text(text: str, shown: str, folder: Path | None, declared: Declared) -> None:
+def _read_text(text: str, shown: str, folder: Path, declared: Declared) -> None:
     try:
         if _brackets_open(text) > DEEPEST_BRACKETS:
             raise RecursionError
@@ -155,7 +152,7 @@ def _brackets_open(text: str) -> int:
     return deepest
 
 
-def _take_sections(loaded: CommentedMap, shown: str, folder: Path | None, declared: Declared) -> None:
+def _take_sections(loaded: CommentedMap, shown: str, folder: Path, declared: Declared) -> None:
     budget = [MOST_NODES]
     for section, content in loaded.items():
         written = loaded.lc.data.get(section)  # not there where a merge key brought it
@@ -182,7 +179,7 @@ def _take_sections(loaded: CommentedMap, shown: str, folder: Path | None, declar
             _declare(SECTIONS[section], name, document, section, folder, declared)
 
 
-def _declare(kind: str, name: str, document: Any, section: str, folder: Path | None, declared: Declared) -> None:
+def _declare(kind: str, name: str, document: Any, section: str, folder: Path, declared: Declared) -> None:
     path = f"{section}.{name}"
     place = declared.places.get(path)
     earlier = next((one for one in declared.declarations if (one.kind, one.name) == (kind, name)), None)

@@ -19,8 +19,8 @@ from headrace.service.secrets import Secrets
 from headrace.service.verbs import verb
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeCount, OutcomeFilter
-from headrace.store.page import LIMIT, Page
-from headrace.store.runs import Run, RunKind
+from headrace.store.page import Page
+from headrace.store.runs import Run
 from headrace.store.workers import WorkerEntry
 from headrace.store.workspace import Workspace
 
@@ -43,15 +43,10 @@ class History:
 
     @verb(Scope.READ)
     def run_page(
-        self,
-        sync: str | None = None,
-        status: RunStatus | None = None,
-        kind: RunKind | None = None,
-        limit: int = LIMIT,
-        cursor: str | None = None,
+        self, sync: str | None = None, status: RunStatus | None = None, limit: int = 50, cursor: str | None = None
     ) -> Page[Run]:
-        """Newest first. Raises UserError `cursor_invalid`."""
-        return self._workspace.runs.list(sync=sync, status=status, limit=limit, cursor=cursor, kind=kind)
+        """The same, a page at a time. Raises UserError `cursor_invalid`."""
+        return self._workspace.runs.list(sync=sync, status=status, limit=limit, cursor=cursor)
 
     @verb(Scope.READ)
     def run(self, run_id: int) -> Run:
@@ -64,21 +59,25 @@ class History:
         return self._workspace.runs.latest()
 
     @verb(Scope.READ)
-    def calls(self, wanted: CallFilter, limit: int | None = None) -> Iterator[LoggedCall]:
-        """Newest first; all of them without a limit."""
+    def calls(self, wanted: CallFilter, limit: int) -> Iterator[LoggedCall]:
+        """Newest first."""
         cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            page = self._workspace.calls.find(wanted, AT_ONCE if left is None else min(left, AT_ONCE), cursor)
+        while limit > 0:
+            page = self._workspace.calls.find(wanted, min(limit, AT_ONCE), cursor)
             yield from page.items
-            left = None if left is None else left - len(page.items)
+            limit -= len(page.items)
             cursor = page.cursor
             if cursor is None:
                 return
 
     @verb(Scope.READ)
-    def call_page(self, wanted: CallFilter, limit: int = LIMIT, cursor: str | None = None) -> Page[LoggedCall]:
-        """Newest first. Raises UserError `cursor_invalid`, `filter_invalid`."""
+    def workers(self) -> list[WorkerEntry]:
+        """Who takes runs; the dead among them are told by when they were last seen."""
+        return self._workspace.workers.list()
+
+    @verb(Scope.READ)
+    def call_page(self, wanted: CallFilter, limit: int = 50, cursor: str | None = None) -> Page[LoggedCall]:
+        """The same, a page at a time. Raises UserError `cursor_invalid`, `filter_invalid`."""
         return self._workspace.calls.find(wanted, limit, cursor)
 
     @verb(Scope.READ)
@@ -100,8 +99,8 @@ class History:
                 return
 
     @verb(Scope.READ)
-    def row_page(self, wanted: OutcomeFilter, limit: int = LIMIT, cursor: str | None = None) -> Page[LoggedOutcome]:
-        """In the order of the log. Raises UserError `cursor_invalid`."""
+    def row_page(self, wanted: OutcomeFilter, limit: int = 50, cursor: str | None = None) -> Page[LoggedOutcome]:
+        """The same, a page at a time. Raises UserError `cursor_invalid`."""
         return self._workspace.outcomes.find(wanted, limit, cursor)
 
     @verb(Scope.READ)
@@ -112,11 +111,6 @@ class History:
             for one in self._workspace.outcomes.counts(run_id)
             if outcome in (None, one.outcome) and code in (None, one.code)
         ]
-
-    @verb(Scope.READ)
-    def workers(self) -> list[WorkerEntry]:
-        """Who takes runs, the dead among them: `seen_at` tells."""
-        return self._workspace.workers.list()
 
 
 @dataclass(frozen=True, slots=True)

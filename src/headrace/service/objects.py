@@ -1,204 +1,122 @@
-"""One object of the catalog at a time, as pages and API edit it: read with its tag, checked, put, renamed.
-
-A tag names exactly what was read. Whoever saves may say what they had loaded, and is refused where it is no longer so.
-"""
+"""Single objects of the configuration, for who edits one at a time: read with its tag, put where the tag still fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+import hashlib
+from dataclasses import dataclass
 from typing import Any
 
-from headrace.destinations import DESTINATION_KINDS, destination_kind
+import orjson
+
 from headrace.domain.access import Scope
 from headrace.domain.config import is_name
 from headrace.domain.errors import ConfigurationError, Finding, UserError
-from headrace.service.catalog import Action, CatalogService, Checked
-from headrace.service.documents import tag_of
-from headrace.service.files import Declaration, Declared, read_configuration
-from headrace.service.reach import Reach
-from headrace.service.verbs import current_actor, note, verb
-from headrace.store.catalog import Catalog, Expect, Kind, Put, Rename, StoredObject, changed_meanwhile
+from headrace.service.catalog import CatalogService, Checked, Edit
+from headrace.service.documents import SECTION
+from headrace.service.verbs import note, verb
+from headrace.store.catalog import Catalog, Kind, Put, Rename
 
-ABSENT = "-"
-"""What is expected where there must be no such object yet."""
-_USED_BY: dict[Kind, Kind] = {"source": "model", "model": "sync", "destination": "sync"}
+NEW = "*new*"
+"""The tag of what must not be there yet."""
+_USERS: dict[Kind, tuple[tuple[Kind, str], ...]] = {
+    "source": (("model", "source"),),
+    "model": (("sync", "model"),),
+    "destination": (("sync", "destination"),),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
-    """An object and the tag of exactly this document."""
+class Described:
+    """One object. `tag` changes whenever the document does."""
 
-    kind: str
+    kind: Kind
     name: str
     document: dict[str, Any]
     tag: str
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What saving would do: `action`, the keys that differ, every finding, what a person should know first."""
-
-    action: Action
-    fields: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-    document: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What was saved, and what `check` said of it: warnings only."""
-
-    tagged: Tagged
-    verdict: Verdict
+    updated_at: str
 
 
 class ObjectService:
-    """Single objects of one workspace, within the reach of who comes over the network."""
+    """The objects of one workspace, one at a time."""
 
-    def __init__(
-        self, catalog: CatalogService, store: Catalog, reach: Reach, kept_secrets: Callable[[], Collection[str]]
-    ) -> None:
+    def __init__(self, catalog: CatalogService, stored: Catalog) -> None:
         self._catalog = catalog
-        self._store = store
-        self._reach = reach
-        self._kept_secrets = kept_secrets
+        self._stored = stored
 
     @verb(Scope.READ)
-    def all(self, kind: Kind) -> list[Tagged]:
-        """By name."""
-        return [_tagged(one) for one in self._store.list(kind)]
+    def list(self, kind: Kind) -> list[Described]:
+        """All of that kind, by name."""
+        return [_described(kind, one) for one in self._stored.list(kind)]
 
     @verb(Scope.READ)
-    def get(self, kind: Kind, name: str) -> Tagged:
+    def get(self, kind: Kind, name: str) -> Described:
         """Raises NotFound."""
-        return _tagged(self._store.get(kind, name))
+        return _described(kind, self._stored.get(kind, name))
 
     @verb(Scope.CONFIGURE)
-    def check(self, kind: Kind, name: str, document: Mapping[str, Any], *, offline: bool = False) -> Verdict:
-        """Every finding on the object, and how it differs from what is saved. Saves nothing."""
-        present = self._present(kind, name) is not None
-        return _verdict(kind, name, self._checked(kind, name, document, offline=offline), present=present)
+    def check(self, kind: Kind, name: str, document: dict[str, Any], *, offline: bool = False) -> Checked:
+        """Every finding of the object as it would be, and what putting it would change. Saves nothing."""
+        return self._catalog.check_documents({(kind, name): document}, offline=offline)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name, **_: f"{kind} {name}")
     def put(
         self,
         kind: Kind,
         name: str,
-        document: Mapping[str, Any],
+        document: dict[str, Any],
         *,
         expected: str | None = None,
         offline: bool = False,
-    ) -> Saved:
-        """Creates the object or replaces it. `expected` is the tag it must still have, or ABSENT.
+    ) -> Described:
+        """Creates or replaces the object. `expected` is the tag it must have now, or NEW.
 
-        Raises ConfigurationError with every finding, and UserError `changed_meanwhile`.
+        Raises ConfigurationError with every finding, and UserError `changed_meanwhile` where the tag is another.
         """
-        before = self._present(kind, name)
-        self._demand(kind, name, before, expected)
-        checked = self._checked(kind, name, document, offline=offline)
+        present = next((one for one in self.list(kind) if one.name == name), None)
+        if expected is not None and expected != (present.tag if present else NEW):
+            message = (
+                f'The {kind} "{name}" is there already.' if expected == NEW else f'The {kind} "{name}" was changed'
+            )
+            message += (
+                "" if expected == NEW else " by somebody else, or is gone. Load it again and make your change anew."
+            )
+            raise UserError(message, code="changed_meanwhile")
+        checked = self.check(kind, name, document, offline=offline)
         if checked.faults:
-            raise ConfigurationError(checked.findings)
+            raise ConfigurationError(checked.faults)
         after = checked.documents[(kind, name)]
-        still = Expect(kind, name, before.document if before else None)
-        self._store.apply([*([still] if expected else []), Put(kind, name, after)])
-        note(f"{kind} {name}", before.document if before else None, after)
-        return Saved(self.get(kind, name), _verdict(kind, name, checked, present=before is not None))
+        self._stored.apply([Put(kind, name, after)])
+        note(f"{kind} {name}", present.document if present else None, after)
+        return self.get(kind, name)
 
-    @verb(Scope.CONFIGURE, changes=lambda kind, name, **_: f"{kind} {name}")
-    def rename(self, kind: Kind, name: str, new_name: str, *, expected: str | None = None) -> Tagged:
-        """Gives the object another name, in what refers to it too. A sync keeps its memory.
+    @verb(Scope.CONFIGURE, changes=lambda kind, name, new_name: f"{kind} {name}")
+    def rename(self, kind: Kind, name: str, new_name: str) -> Described:
+        """Gives it another name, also where others refer to it. A sync keeps its id, and so its memory.
 
-        Raises NotFound, UserError `name_invalid`, `name_taken`, `changed_meanwhile`.
+        Raises NotFound, UserError `name_taken`, ConfigurationError for what is no name.
         """
         if not is_name(new_name):
-            message = f'"{new_name[:100]}" is no name: use letters, digits, dots, dashes and underscores, at most 100, '
-            raise UserError(message + "a letter or digit first.", code="name_invalid")
-        stored = self._store.get(kind, name)
-        self._demand(kind, name, stored, expected)
-        if new_name == name:
-            return _tagged(stored)
-        edits: list[Any] = [Expect(kind, name, stored.document), Rename(kind, name, new_name)]
-        kept = self._keeping_memory(kind, name, stored.document)
-        if kept != stored.document:
-            edits.append(Put(kind, new_name, kept))
-        note(f"{kind} {name}", {"name": name}, {"name": new_name})
-        if (user := _USED_BY.get(kind)) is not None:
-            for one in self._store.list(user):
-                if one.document.get(kind) == name:
-                    edits.append(Put(user, one.name, {**one.document, kind: new_name}))
-                    note(f"{user} {one.name}", {kind: name}, {kind: new_name})
-        self._store.apply(edits)
+            message = "A name has letters, digits, dots, dashes and underscores, and a letter or digit first."
+            raise ConfigurationError([Finding("unknown_value", message, f"{SECTION[kind]}.{new_name}")])
+        document = self.get(kind, name).document
+        edits: list[Any] = [Rename(kind, name, new_name)]
+        if kind == "sync" and "id" not in document:
+            edits.append(Put(kind, new_name, document | {"id": name}))
+        for user, key in _USERS.get(kind, ()):
+            for one in self.list(user):
+                if one.document.get(key) == name:
+                    edits.append(Put(user, one.name, one.document | {key: new_name}))
+        self._stored.apply(edits)
+        note(f"{kind} {new_name}", {"name": name}, {"name": new_name})
         return self.get(kind, new_name)
 
-    # Configuration as text ------------------------------------------------------------------------------------------
 
-    @verb(Scope.CONFIGURE)
-    def check_text(self, text: str, *, offline: bool = False, prune: bool = False) -> Checked:
-        """What a YAML text says, every finding with its line, and what applying it would do. Saves nothing."""
-        declared = read_configuration(text, "configuration.yaml")
-        within: list[Declaration] = []
-        outside: list[Finding] = []
-        for one in declared.declarations:
-            document, findings = self.within_reach(one.kind, one.name, one.document)  # type: ignore[arg-type]
-            outside += findings
-            within.append(Declaration(one.kind, one.name, document, None))
-        declared.declarations = within
-        declared.findings += outside
-        return self._catalog.check_declared(declared, offline=offline, prune=prune)
-
-    # ----------------------------------------------------------------------------------------------------------------
-
-    def _checked(self, kind: Kind, name: str, document: Mapping[str, Any], *, offline: bool) -> Checked:
-        whole, outside = self.within_reach(kind, name, document)
-        declared = Declared(declarations=[Declaration(kind, name, whole, None)], findings=outside)
-        return self._catalog.check_declared(declared, offline=offline or bool(outside))
-
-    def within_reach(self, kind: Kind, name: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
-        """The document with its paths made whole, and what in it is out of reach for who asks."""
-        before = self._present(kind, name)
-        admin = Scope.ADMIN in current_actor().scopes
-        return self._reach.taken(kind, name, document, before.document if before else None, admin=admin)
-
-    def _present(self, kind: Kind, name: str) -> StoredObject | None:
-        return next((one for one in self._store.list(kind) if one.name == name), None)
-
-    @staticmethod
-    def _demand(kind: Kind, name: str, present: StoredObject | None, expected: str | None) -> None:
-        """Raises UserError `changed_meanwhile` unless the object is as expected."""
-        if expected is None:
-            return
-        if (tag_of(present.document) if present else ABSENT) != expected:
-            raise changed_meanwhile(kind, name)
-
-    def _keeping_memory(self, kind: Kind, name: str, document: dict[str, Any]) -> dict[str, Any]:
-        """The document with what went by its old name written down: a sync's id, secrets that are kept under it."""
-        if kind == "sync":
-            return {**document, "id": document.get("id") or name}
-        if kind == "destination" and document.get("type") in DESTINATION_KINDS:
-            kept = self._kept_secrets()
-            secrets = [one.name for one in destination_kind(str(document["type"])).SPEC.secrets if not one.many]
-            unwritten = [one for one in secrets if one not in document and f"{name}.{one}" in kept]
-            return document | {one: {"secret": f"{name}.{one}"} for one in unwritten}
-        return document
+def edits_of(checked: Checked) -> list[Edit]:
+    """What would change, without what stays as it is."""
+    return [one for one in checked.edits if one.action != "unchanged"]
 
 
-def _tagged(stored: StoredObject) -> Tagged:
-    return Tagged(stored.kind, stored.name, stored.document, tag_of(stored.document), stored.updated_at)
-
-
-def _verdict(kind: Kind, name: str, checked: Checked, *, present: bool) -> Verdict:
-    edit = next((one for one in checked.edits if (one.kind, one.name) == (kind, name)), None)
-    # What could not be read has no edit yet; it differs from what is saved all the same.
-    action: Action = edit.action if edit else "change" if present else "create"
-    document = checked.documents.get((kind, name), {})
-    return Verdict(action, edit.fields if edit else (), tuple(checked.findings), tuple(checked.notes), document)
-
-
-def folders_of(setting: Any) -> list[Path]:
-    """The folders that `apply` read, as the workspace remembers them."""
-    return [Path(one) for one in setting or []]
+def _described(kind: Kind, one: Any) -> Described:
+    body = orjson.dumps([kind, one.name, one.document], option=orjson.OPT_SORT_KEYS)
+    tag = hashlib.sha256(body).hexdigest()[:24]
+    return Described(kind, one.name, one.document, tag, one.updated_at.isoformat())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from headrace.destinations import destination_kind
@@ -32,17 +31,11 @@ class Sources:
         self._memory_limit_mb = memory_limit_mb
         self._ahead: dict[str, Source] = {}
 
-    def open(self, name: str, within_s: float | None = None) -> Source:
-        """Raises NotFound, and UserError `secret_missing`. `within_s` shortens what a statement may take."""
+    def open(self, name: str) -> Source:
+        """Raises NotFound, and UserError `secret_missing`."""
         if (ahead := self._ahead.pop(name, None)) is not None:
             return ahead
-        return self.open_unsaved(name, self._catalog.get("source", name), within_s)
-
-    def open_unsaved(self, name: str, config: FileSource | PostgresSource, within_s: float | None = None) -> Source:
-        """The source that such a configuration would be."""
-        if within_s is not None:
-            limit = min(config.statement_timeout, timedelta(seconds=within_s))
-            config = config.model_copy(update={"statement_timeout": limit})
+        config = self._catalog.get("source", name)
         return opened_source(name, config, self._secrets, self._scratch, self._memory_limit_mb)
 
     def start_ahead(self, syncs: Sequence[str]) -> None:

@@ -122,7 +122,12 @@ class Runner:
         scope = job.destination.limits(job.destination.api).credential
         log = self._workspace.run_log(stored.id, scope)
         try:
-            memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))
+            memory = Remembering(
+                log,
+                self._workspace.acknowledgements,
+                self._workspace.identities(scope),
+                budgets=self._workspace.budgets(),
+            )
             run = Run(stored.id, job, memory, self._clock, tell)
             self._under_way[stored.id] = (asyncio.get_running_loop(), run)
             if self.interrupted:

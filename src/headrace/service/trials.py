@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.destinations import Destination, Probe
+from headrace.destinations import Probe
 from headrace.domain.access import Scope
 from headrace.domain.columns import Columns
 from headrace.domain.config import ModelConfig, sync_id
-from headrace.domain.errors import HeadraceError, UserError
+from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
@@ -23,6 +23,7 @@ from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
+from headrace.service.documents import parse
 from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
 from headrace.sources import Query, Source, Table
@@ -51,11 +52,11 @@ class KeyProof:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Rows of a model as they come, column types, and the proof of its key (None where no key was named)."""
+    """Rows of a model as they come, column types, and the proof of its key."""
 
     columns: Columns
     rows: tuple[tuple[Any, ...], ...]
-    proof: KeyProof | None
+    proof: KeyProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +91,45 @@ class TrialService:
         self._clock = clock
 
     @verb(Scope.READ)
-    def preview(self, name: str, limit: int, within_s: float | None = None) -> Preview:
+    def preview(self, name: str, limit: int) -> Preview:
         """The first rows of a model and the proof of its key over all of them. Raises SourceError."""
-        model: ModelConfig = self._catalog.get("model", name)
-        source = self._assembly.source(model.source, within_s)
-        return preview_of(source, Query(sql=model.sql, table=model.table), model.primary_key, limit)
+        return self._preview(self._catalog.get("model", name), limit)
+
+    @verb(Scope.CONFIGURE)
+    def preview_unsaved(self, document: Mapping[str, Any], limit: int) -> Preview:
+        """The same of a model that need not be saved. Raises ConfigurationError, NotFound, SourceError."""
+        model, findings = parse("model", "preview", document)
+        if findings or "sql_file" in document:
+            raise ConfigurationError(findings or [Finding("unknown_key", "Write the SQL itself.", "sql_file")])
+        return self._preview(model, limit)
 
     @verb(Scope.READ)
-    def columns(self, name: str, within_s: float | None = None) -> Columns:
-        """The columns of a model's rows. Raises SourceError."""
-        model: ModelConfig = self._catalog.get("model", name)
-        return self._assembly.source(model.source, within_s).columns(Query(sql=model.sql, table=model.table))
+    def tables(self, source: str) -> list[Table]:
+        """The tables and views that a source offers, with their columns. Raises SourceError."""
+        return self._assembly.source(source).tables()
 
     @verb(Scope.READ)
-    def tables(self, name: str, within_s: float | None = None) -> list[Table]:
-        """What models of a source may name, with columns. Raises SourceError."""
-        return self._assembly.source(name, within_s).tables()
+    def columns(self, model: str) -> Columns:
+        """Names and types of a model's columns, without reading its rows. Raises SourceError."""
+        config: ModelConfig = self._catalog.get("model", model)
+        return self._assembly.source(config.source).columns(Query(sql=config.sql, table=config.table))
 
     @verb(Scope.RUN)
-    def test_source(self, name: str, within_s: float | None = None) -> str:
+    def test_source(self, name: str) -> str:
         """Connects, and says in one line what answered. Raises SourceError."""
-        return self._assembly.source(name, within_s).check()
+        return self._assembly.source(name).check()
+
+    def _preview(self, model: ModelConfig, limit: int) -> Preview:
+        source = self._assembly.source(model.source)
+        query = Query(sql=model.sql, table=model.table)
+        columns = source.columns(query)
+        rows: list[tuple[Any, ...]] = []
+        with source.read(query, limit=limit) as reader:
+            for batch in reader:
+                rows += [tuple(row.values()) for row in batch.to_pylist()]
+                if len(rows) >= limit:
+                    break
+        return Preview(columns, tuple(rows[:limit]), _prove(source, query, columns, model))
 
     @verb(Scope.READ)
     def plan(self, name: str, requests: int, options: RunOptions) -> Explanation:
@@ -149,7 +168,12 @@ class TrialService:
         error: HeadraceError | None = None
         counts = Counts(rows=1)
         with self._workspace.run_log(run.id, scope) as log:
-            memory = Remembering(log, self._workspace.acknowledgements, self._workspace.identities(scope))
+            memory = Remembering(
+                log,
+                self._workspace.acknowledgements,
+                self._workspace.identities(scope),
+                budgets=self._workspace.budgets(),
+            )
             try:
                 counts = asyncio.run(
                     deliver_row(job, mapping, planned(mapping, key, change, row, run.id), memory, self._clock)
@@ -167,49 +191,33 @@ class TrialService:
     @verb(Scope.RUN)
     def test_destination(self, name: str) -> list[ProbeResult]:
         """Each token of a destination, tested with one harmless request. Nothing is written there."""
-        return probed(self._assembly.destination(name), self._clock)
+        from headrace.engine.transport import HttpTransport
+
+        destination = self._assembly.destination(name)
+
+        async def probe_all() -> list[ProbeResult]:
+            async with HttpTransport(1) as transport:
+                return [await probe_one(transport, probe) for probe in destination.probes()]
+
+        async def probe_one(transport: HttpTransport, probe: Probe) -> ProbeResult:
+            if probe.request is None:
+                return ProbeResult(probe.secret, "not_set", probe.note, None, None, None)
+            started = self._clock.monotonic()
+            limits = destination.limits(probe.request.api)
+            answer: Response | NoResponse = await transport.send(probe.request, destination.authorize, limits.timeout_s)
+            took = (self._clock.monotonic() - started) * 1000
+            state, message = destination.read_probe(probe, answer)
+            status = answer.status if isinstance(answer, Response) else None
+            return ProbeResult(probe.secret, state, message, probe.request, status, took)
+
+        return asyncio.run(probe_all())
 
 
-def probed(destination: Destination, clock: Clock) -> list[ProbeResult]:
-    """Each token of the destination, tested."""
-    from headrace.engine.transport import HttpTransport
-
-    async def probe_all() -> list[ProbeResult]:
-        async with HttpTransport(1) as transport:
-            return [await probe_one(transport, probe) for probe in destination.probes()]
-
-    async def probe_one(transport: HttpTransport, probe: Probe) -> ProbeResult:
-        if probe.request is None:
-            return ProbeResult(probe.secret, "not_set", probe.note, None, None, None)
-        started = clock.monotonic()
-        limits = destination.limits(probe.request.api)
-        answer: Response | NoResponse = await transport.send(probe.request, destination.authorize, limits.timeout_s)
-        took = (clock.monotonic() - started) * 1000
-        state, message = destination.read_probe(probe, answer)
-        status = answer.status if isinstance(answer, Response) else None
-        return ProbeResult(probe.secret, state, message, probe.request, status, took)
-
-    return asyncio.run(probe_all())
-
-
-def preview_of(source: Source, query: Query, primary_key: Sequence[str], limit: int) -> Preview:
-    """The first rows, and where a key is named its proof over all of them."""
-    columns = source.columns(query)
-    rows: list[tuple[Any, ...]] = []
-    with source.read(query, limit=limit) as reader:
-        for batch in reader:
-            rows += [tuple(row.values()) for row in batch.to_pylist()]
-            if len(rows) >= limit:
-                break
-    proof = _prove(source, query, columns, primary_key) if primary_key else None
-    return Preview(columns, tuple(rows[:limit]), proof)
-
-
-def _prove(source: Source, query: Query, columns: Columns, primary_key: Sequence[str]) -> KeyProof:
+def _prove(source: Source, query: Query, columns: Columns, model: ModelConfig) -> KeyProof:
     """Counts rows, null and repeated keys over the whole model."""
     from headrace.engine.ledger import connect
 
-    key = prove_columns(columns, primary_key)
+    key = prove_columns(columns, model.primary_key)
     kinds = [column.native.upper() for column in key]
     wanted = key_value(key, kinds, key_type(key, kinds))
     con = connect(512, "")
@@ -232,4 +240,4 @@ def _prove(source: Source, query: Query, columns: Columns, primary_key: Sequence
         con.close()
     duplicates = sum(copies for _, copies in repeated)
     examples = tuple(one for one, _ in repeated[:5])
-    return KeyProof(tuple(primary_key), rows, nulls, duplicates, examples)
+    return KeyProof(tuple(model.primary_key), rows, nulls, duplicates, examples)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, LargeBinary, Table, Text, UniqueConstraint, text
 
-from headrace.store.tables import Instant, Json, metadata
+from headrace.store.tables import Instant, Json, Number, metadata
 
 users = Table(
     "users",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("email", Text, nullable=False),  # case folded
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
@@ -27,7 +27,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("token", LargeBinary, primary_key=True),  # SHA-256 of what the cookie holds
-    Column("user_id", Integer, nullable=False),
+    Column("user_id", Number, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("address", Text),
@@ -40,7 +40,7 @@ invitations = Table(
     Column("token", LargeBinary, primary_key=True),  # SHA-256 of what the one-time link holds
     Column("email", Text),  # NULL: whoever has the link says it (the first owner)
     Column("role", Text, nullable=False),
-    Column("user_id", Integer),  # set for a new password of somebody who is there
+    Column("user_id", Number),  # set for a new password of somebody who is there
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
 )
@@ -48,12 +48,12 @@ invitations = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False),  # what lists show of the key
     Column("hash", LargeBinary, nullable=False),  # SHA-256: a key has 256 random bits
     Column("scopes", Json, nullable=False),
-    Column("user_id", Integer),  # NULL: made on the command line
+    Column("user_id", Number),  # NULL: made on the command line
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("used_at", Instant),
@@ -65,7 +65,7 @@ api_keys = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
     Column("address", Text),
@@ -78,12 +78,20 @@ audit = Table(
 )
 Index("audit_by_subject", audit.c.subject, audit.c.id)
 
+audit_head = Table(  # one row: the end of the chain, so that entries taken off it are missed
+    "audit_head",
+    metadata,
+    Column("entries", Number, nullable=False),
+    Column("chain", Text, nullable=False),
+)
+
 failed_logins = Table(
     "failed_logins",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account", Text, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("account", LargeBinary, nullable=False),  # SHA-256: people type passwords into the wrong field
     Column("address", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
 Index("failed_logins_by_account", failed_logins.c.account, failed_logins.c.at)
+Index("failed_logins_by_address", failed_logins.c.address, failed_logins.c.at)

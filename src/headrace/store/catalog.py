@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headrace.domain.errors import NotFound, UserError
-from headrace.store import sqlite
+from headrace.store.changes import note
 from headrace.store.database import Database
 from headrace.store.tables import objects, settings
 
@@ -60,16 +60,7 @@ class SetSetting:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
-    """Nothing, unless the object is no longer so (None: there must be none): then all edits are undone."""
-
-    kind: Kind
-    name: str
-    document: dict[str, Any] | None
-
-
-Edit = Put | Delete | Rename | SetSetting | Expect
+Edit = Put | Delete | Rename | SetSetting
 
 
 class Catalog:
@@ -127,25 +118,24 @@ class Catalog:
     def _apply_one(self, connection: Connection, edit: Edit) -> None:
         match edit:
             case Put(kind, name, document):
+                note(f"{kind} {name}", _document(connection, kind, name), document)
                 row = {"kind": kind, "name": name, "document": document, "updated_at": self._now()}
-                connection.execute(sqlite.upsert(objects, ["kind", "name"]), row)
+                connection.execute(self._database.upsert(objects, ["kind", "name"]), row)
             case Delete(kind, name):
+                note(f"{kind} {name}", _document(connection, kind, name))
                 if not connection.execute(delete(objects).where(*_is(kind, name))).rowcount:
                     raise _not_found(connection, kind, name)
             case Rename():
                 self._rename(connection, edit)
-            case Expect(kind, name, document):
-                found = connection.execute(select(objects).where(*_is(kind, name))).one_or_none()
-                if (found.document if found else None) != document:
-                    raise changed_meanwhile(kind, name)
             case SetSetting(key, None):
                 connection.execute(delete(settings).where(settings.c.key == key))
             case SetSetting(key, value):
-                connection.execute(sqlite.upsert(settings, ["key"]), {"key": key, "value": value})
+                connection.execute(self._database.upsert(settings, ["key"]), {"key": key, "value": value})
             case _:
                 assert_never(edit)
 
     def _rename(self, connection: Connection, edit: Rename) -> None:
+        note(f"{edit.kind} {edit.name}", {"name": edit.name}, {"name": edit.new_name})
         statement = update(objects).where(*_is(edit.kind, edit.name))
         try:
             renamed = connection.execute(statement, {"name": edit.new_name, "updated_at": self._now()}).rowcount
@@ -159,10 +149,8 @@ class Catalog:
             raise _not_found(connection, edit.kind, edit.name)
 
 
-def changed_meanwhile(kind: str, name: str) -> UserError:
-    message = f'The {kind} "{name}" is no longer as it was when you loaded it: somebody else changed it, or another '
-    message += "has that name. Load it again and make the change anew."
-    return UserError(message, code="changed_meanwhile", kind=kind, name=name)
+def _document(connection: Connection, kind: str, name: str) -> Any:
+    return connection.scalar(select(objects.c.document).where(*_is(kind, name)))
 
 
 def _is(kind: str, name: str) -> tuple[Any, Any]:

@@ -258,7 +258,13 @@ class Runs:
 
     def latest(self) -> dict[str, Run]:
         """The newest run of each sync, by sync id; test runs do not count."""
-        newest = select(func.max(runs.c.id)).where(runs.c.kind == "sync").group_by(runs.c.sync_id)
+        # From one sync to the next by the index, and to the newest of each: neither database reads all runs.
+        of_sync = runs.c.kind == "sync"
+        first = select(func.min(runs.c.sync_id).label("sync_id")).where(of_sync).cte("syncs", recursive=True)
+        following = select(func.min(runs.c.sync_id)).where(runs.c.sync_id > first.c.sync_id, of_sync).scalar_subquery()
+        syncs = first.union_all(select(following).where(first.c.sync_id.is_not(None)))
+        last = select(func.max(runs.c.id)).where(runs.c.sync_id == syncs.c.sync_id, of_sync).scalar_subquery()
+        newest = select(last).where(syncs.c.sync_id.is_not(None))
         with self._database.read() as connection:
             rows = connection.execute(select(runs).where(runs.c.id.in_(newest)).order_by(runs.c.sync))
             return {row.sync_id: _run(row) for row in rows}

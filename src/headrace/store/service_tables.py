@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, text
+from sqlalchemy import Boolean, Column, Float, Index, Table, Text, text
 
-from headrace.store.tables import Instant, Json, metadata
+from headrace.store.tables import Instant, Json, Number, metadata
 
 schedules = Table(
     "schedules",
@@ -21,11 +21,11 @@ schedules = Table(
 sequence_runs = Table(
     "sequence_runs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("sequence", Text, nullable=False),
     Column("status", Text, nullable=False),  # of a run
     Column("syncs", Json, nullable=False),
-    Column("position", Integer, nullable=False, server_default=text("0")),
+    Column("position", Number, nullable=False, server_default=text("0")),
     Column("reason", Text, nullable=False),
     Column("requested_by", Text),
     Column("message", Text),
@@ -37,8 +37,8 @@ sequence_runs = Table(
 run_events = Table(
     "run_events",
     metadata,
-    Column("run_id", Integer, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("run_id", Number, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("kind", Text, nullable=False),
     Column("document", Json, nullable=False),
@@ -50,7 +50,7 @@ idempotency_keys = Table(
     Column("actor", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request", Text, nullable=False),  # hash of what was asked
-    Column("run_id", Integer, nullable=False),
+    Column("run_id", Number, nullable=False),
     Column("at", Instant, nullable=False),
 )
 
@@ -59,9 +59,9 @@ workers = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("host", Text, nullable=False),
-    Column("process", Integer, nullable=False),
+    Column("process", Number, nullable=False),
     Column("version", Text, nullable=False),
-    Column("concurrency", Integer, nullable=False),
+    Column("concurrency", Number, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
@@ -72,9 +72,9 @@ ledger_files = Table(
     metadata,
     Column("sync_id", Text, primary_key=True),
     Column("kind", Text, primary_key=True),  # ledger | planned | held
-    Column("run_id", Integer, nullable=False),  # the fencing number of who put it there
+    Column("run_id", Number, nullable=False),  # the fencing number of who put it there
     Column("object", Text, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    Column("bytes", Number, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
@@ -86,15 +86,17 @@ rate_limits = Table(
     Column("paused_until", Float, nullable=False, server_default=text("0")),
     Column("spacing", Float, nullable=False, server_default=text("0")),
     Column("next_send", Float, nullable=False, server_default=text("0")),
+    Column("version", Number, nullable=False, server_default=text("0")),  # of the limit and its slots together
 )
 
 rate_slots = Table(
     "rate_slots",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("slot", Integer, primary_key=True),
+    Column("slot", Number, primary_key=True),
     Column("free_at", Float, nullable=False, server_default=text("0")),
 )
+Index("rate_slots_free", rate_slots.c.name, rate_slots.c.free_at)
 
 alert_states = Table(
     "alert_states",
@@ -103,7 +105,7 @@ alert_states = Table(
     Column("kind", Text, primary_key=True),
     Column("firing", Boolean, nullable=False),
     Column("since", Instant, nullable=False),
-    Column("run_id", Integer),
+    Column("run_id", Number),
     Column("message", Text, nullable=False),
 )
 
@@ -118,11 +120,11 @@ alert_mutes = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("channel", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("due_at", Instant),  # NULL: done, or given up
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempts", Number, nullable=False, server_default=text("0")),
     Column("document", Json, nullable=False),
     Column("error", Text),
     sqlite_autoincrement=True,

@@ -1,6 +1,6 @@
 """All that is SQLite's own: driver, settings of a connection, how a transaction begins, what its errors mean.
 
-A store on another database brings a module like this one; nothing above it names a dialect.
+The store on Postgres brings a module like this one; nothing above the two names a dialect.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert
 
-from headrace.domain.errors import WorldError
+from headrace.domain.errors import Bug, WorldError
+from headrace.engine.throttle import Allowance
+from headrace.store.group import GroupWriter
+from headrace.store.ring import RingTable
+from headrace.store.sqlite_log import SqliteLog
+from headrace.store.tables import identities
 
 
 def load_driver() -> Any:
@@ -31,8 +37,6 @@ def load_driver() -> Any:
 driver: Any = load_driver()
 
 BUSY_TIMEOUT_S = 10.0
-HOT_WRITER = ("PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -16000")
-"""For the log of a run: 16 MB of pages, and as much between checkpoints, so that its index is written seldom."""
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"  # takes the lock at once: a read that becomes a write can fail without waiting
 
@@ -66,20 +70,6 @@ def connect(path: Path) -> Any:
     return connection
 
 
-def create(path: Path) -> Engine:
-    """An engine over the file. A few connections stay open: the last to close would write the WAL back each time."""
-    engine = create_engine(
-        "sqlite://", module=driver, creator=lambda: connect(path), poolclass=QueuePool, pool_size=4, max_overflow=32
-    )
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql(BEGIN_WRITE if writes else BEGIN_READ)
-
-    return engine
-
-
 def choose_journal(connection: Any) -> None:
     """WAL where it is safe, else a rollback journal. The choice stays in the file.
 
@@ -101,22 +91,6 @@ def is_sound(connection: Any) -> bool:
     return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
 
 
-def table_names(connection: Any) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
-def upsert(table: Table, keys: Sequence[str]) -> Insert:
-    """INSERT that replaces the other columns of a row whose `keys` are there already."""
-    statement = insert(table)
-    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
-
-
-def bytes_as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
-    """A BLOB read as UTF-8, for searching in it."""
-    return cast(column, Text)
-
-
 def is_of_world(error: BaseException | None) -> bool:
     """Whether disk, lock or file are to blame; the driver's other errors are bugs of ours."""
     return isinstance(error, driver.OperationalError) or type(error) is driver.DatabaseError
@@ -127,30 +101,85 @@ def is_corruption(error: BaseException) -> bool:
     return "malformed" in text or "is not a database" in text
 
 
-def write_failed(error: BaseException, path: Path) -> WorldError:
-    """The driver's error of a write, as ours."""
-    if is_corruption(error):
-        return corrupt(path, str(error))
-    text = str(error)
-    mends = (mend for word, mend in WRITE_MEND.items() if word in text)
-    mend = next(mends, "Look at the disk that holds it, then run again. What was acknowledged is kept.")
-    return WorldError(f"The store {path} could not be written: {text}. {mend}", code="store_write_failed", path=path)
-
-
-def read_failed(error: BaseException, path: Path) -> WorldError:
-    """The driver's error of a read, as ours."""
-    if is_corruption(error):
-        return corrupt(path, str(error))
-    return WorldError(
-        f"The store {path} could not be read: {error}. Look at its disk, and for a process that blocks it.",
-        code="store_read_failed",
-        path=path,
-    )
-
-
 def corrupt(path: Path, why: str) -> WorldError:
     return WorldError(
         f"The store {path} is damaged: {why}. Keep the file as it is and restore a backup with `headrace restore`.",
         code="workspace_corrupt",
         path=path,
     )
+
+
+class Sqlite:
+    """Implements `database.Backend` over one file."""
+
+    is_shared = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.where = str(path)
+
+    def create_engines(self) -> tuple[Engine, Engine]:
+        """A few connections stay open: the last to close would write the WAL back each time."""
+        engine = create_engine(
+            "sqlite://",
+            module=driver,
+            creator=lambda: connect(self.path),
+            poolclass=QueuePool,
+            pool_size=4,
+            max_overflow=32,
+        )
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql(BEGIN_WRITE if writes else BEGIN_READ)
+
+        return engine, engine.execution_options(writes=True)
+
+    def open_log(self) -> GroupWriter:
+        return SqliteLog(connect(self.path), self.upsert(identities, ["scope", "kind", "external_id"]))
+
+    def open_ring(self, name: str, allowance: Allowance) -> RingTable:
+        raise Bug("A workspace that is a folder keeps its rate limits in files.")
+
+    def table_names(self, connection: Any) -> set[str]:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def make_room(self, connection: Connection) -> None:
+        """The file is all the room there is."""
+
+    def upsert(self, table: Table, keys: Sequence[str]) -> Insert:
+        statement = insert(table)
+        others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+        return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
+
+    def bytes_contain(self, column: ColumnElement[Any], words: str) -> ColumnElement[bool]:
+        """A BLOB read as UTF-8, and searched in any case of ASCII letters."""
+        return cast(column, Text).icontains(words, autoescape=True)
+
+    def instant(self, connection: Connection) -> datetime | None:
+        """The database has no other clock than the process that asks."""
+        return None
+
+    def is_of_world(self, error: BaseException | None) -> bool:
+        return is_of_world(error)
+
+    def write_failed(self, error: BaseException) -> WorldError:
+        if is_corruption(error):
+            return self.corrupt(str(error))
+        text = str(error)
+        mends = (mend for word, mend in WRITE_MEND.items() if word in text)
+        mend = next(mends, "Look at the disk that holds it, then run again. What was acknowledged is kept.")
+        message = f"The store {self.where} could not be written: {text}. {mend}"
+        return WorldError(message, code="store_write_failed", path=self.path)
+
+    def read_failed(self, error: BaseException) -> WorldError:
+        if is_corruption(error):
+            return self.corrupt(str(error))
+        message = (
+            f"The store {self.where} could not be read: {error}. Look at its disk, and for a process that blocks it."
+        )
+        return WorldError(message, code="store_read_failed", path=self.path)
+
+    def corrupt(self, why: str) -> WorldError:
+        return corrupt(self.path, why)

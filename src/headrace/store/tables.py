@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -58,12 +59,15 @@ class Json(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits. SQLite's INTEGER has them too, and only under that name it counts up by itself."""
+
 metadata = MetaData()
 
 objects = Table(
     "objects",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("document", Json, nullable=False),
@@ -91,7 +95,7 @@ secrets = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("sync", Text, nullable=False),
     Column("sync_id", Text, nullable=False),
@@ -110,12 +114,12 @@ runs = Table(
     Column("owner", Text),
     Column("lease_until", Instant),  # of a run whose owner may be on another machine; NULL where a file lock says it
     Column("requested_by", Text),
-    Column("sequence_run", Integer),
-    Column("follows", Integer),  # the interrupted run whose work this one takes over
+    Column("sequence_run", Number),
+    Column("follows", Number),  # the interrupted run whose work this one takes over
     Column("seconds", Float),
     # Where the run's outcomes lie in the log: between these two, perhaps among those of runs at the same time.
-    Column("first_outcome", Integer),
-    Column("last_outcome", Integer),
+    Column("first_outcome", Number),
+    Column("last_outcome", Number),
     sqlite_autoincrement=True,  # the id of a run that was deleted is never given again
 )
 
@@ -124,14 +128,16 @@ for status in ("running", "queued"):
     where = text(f"kind = 'sync' AND status = '{status}'")
     Index(f"runs_one_{status}", runs.c.sync_id, unique=True, sqlite_where=where, postgresql_where=where)
 Index("runs_by_sync", runs.c.sync, runs.c.id)
+Index("runs_by_sync_id", runs.c.sync_id, runs.c.id)
+Index("runs_by_status", runs.c.status, runs.c.id)
 
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("sequence", Integer, primary_key=True),
-    Column("run_id", Integer, nullable=False),
+    Column("sequence", Number, primary_key=True),
+    Column("run_id", Number, nullable=False),
     Column("key", Text, nullable=False),
-    Column("position", Integer),
+    Column("position", Number),
     Column("change", Text),
     Column("operation", Text, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -139,7 +145,7 @@ outcomes = Table(
     Column("field", Text),
     Column("message", Text),
     Column("theirs", Text),
-    Column("call", Integer),
+    Column("call", Number),
     sqlite_autoincrement=True,  # ledgers remember how far they folded: a sequence never comes back
 )
 
@@ -156,8 +162,8 @@ Index("outcomes_by_key", outcomes.c.key, outcomes.c.sequence)
 calls = Table(
     "calls",
     metadata,
-    Column("run_id", Integer, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("run_id", Number, primary_key=True),
+    Column("number", Number, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("api", Text, nullable=False),
     Column("purpose", Text, nullable=False),
@@ -165,12 +171,12 @@ calls = Table(
     Column("url", Text, nullable=False),
     Column("request_headers", Json, nullable=False),
     Column("request_body", LargeBinary),
-    Column("status", Integer),
+    Column("status", Number),
     Column("response_headers", Json),
     Column("response_body", LargeBinary),
     Column("duration_ms", Float, nullable=False),
     Column("waited_ms", Float, nullable=False),
-    Column("attempt", Integer, nullable=False),
+    Column("attempt", Number, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("keys", Json, nullable=False),
@@ -178,14 +184,23 @@ calls = Table(
 
 Index("calls_by_status", calls.c.status, calls.c.run_id, calls.c.number)
 
+# The same for calls: those that did not deliver are few, and looked for.
+UNDELIVERED = calls.c.verdict != literal_column("'delivered'")
+Index(
+    "calls_by_verdict",
+    *(calls.c.verdict, calls.c.run_id, calls.c.number),
+    sqlite_where=UNDELIVERED,
+    postgresql_where=UNDELIVERED,
+)
+
 # The calls of a row that decided nothing: look-ups, tries that failed, calls without an answer. The call that decided
 # stands in the row's outcome, whose index of keys serves both.
 call_rows = Table(
     "call_rows",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("run_id", Integer, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("run_id", Number, primary_key=True),
+    Column("number", Number, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -9,13 +9,11 @@ import secrets as randomness
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from headrace.domain.errors import Bug, UserError
-from headrace.store import sqlite
 from headrace.store.database import Database
 from headrace.store.keys import Key, KeyRing
 from headrace.store.tables import secrets, settings
@@ -41,9 +39,9 @@ class Rotation:
 
 
 class Vault:
-    def __init__(self, database: Database, key_path: Path, keys: str | None, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, ring: KeyRing, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._ring = KeyRing(key_path, keys)
+        self._ring = ring
         self._now = now
 
     def __repr__(self) -> str:
@@ -58,7 +56,7 @@ class Vault:
                 "updated_at": self._now(),
                 **_encrypt(key, _bound_to(connection, name), value.encode()),
             }
-            connection.execute(sqlite.upsert(secrets, ["name"]), row)
+            connection.execute(self._database.upsert(secrets, ["name"]), row)
 
     def get(self, name: str) -> str:
         """Raises UserError `secret_missing` or `secret_unreadable`, and what the key file raises."""
@@ -67,7 +65,9 @@ class Vault:
         except UserError as error:
             if error.code != "secret_unreadable":
                 raise
-            return self._read(name)  # a rotation may have ended between our look at the row and at the keys
+            # A rotation may have ended between our look at the row and at the keys, or a key was added since.
+            self._ring.given.forget()
+            return self._read(name)
 
     def names(self) -> list[SecretName]:
         """All secrets, by name."""
@@ -81,12 +81,34 @@ class Vault:
             if not connection.execute(delete(secrets).where(secrets.c.name == name)).rowcount:
                 raise _missing(name)
 
+    def check(self) -> None:
+        """Whether the keys at hand read every secret, by the name of the key that each needs.
+
+        Raises UserError `vault_key_missing` or `secret_unreadable`, and what the key ring raises. Without secrets no
+        key is needed.
+        """
+        known = {key.id for key in self._ring.load()}
+        needed: dict[str, list[str]] = {}
+        for one in self.names():
+            needed.setdefault(one.key_id, []).append(one.name)
+        if needed and not known:
+            raise _key_gone(self._ring)
+        unknown = sorted(name for key, names in needed.items() if key not in known for name in names)
+        if unknown:
+            shown = ", ".join(f'"{name}"' for name in unknown[:5]) + (" and others" if len(unknown) > 5 else "")
+            raise UserError(
+                f"The workspace holds secrets ({len(unknown)}) whose key is not at hand: {shown}. Give the older key "
+                "too, after the new one, and run `headrace key rotate`; or set these secrets again.",
+                code="secret_unreadable",
+                names=unknown,
+            )
+
     def rotate(self) -> Rotation:
         """Encrypts every secret again under a new first key. Cut short anywhere, all stay readable; run it again.
 
         The key file gets a new key by itself and drops the old ones at the end: older backups of the database need
-        the copy of the key file that belongs to them. Keys of the environment are the user's: the new one stands first.
-        Raises UserError `key_not_new` when the environment's first key already encrypts everything.
+        the copy of the key file that belongs to them. Given keys are the user's: the new one stands first.
+        Raises UserError `key_not_new` when the first given key already encrypts everything.
         """
         with self._database.write() as connection:
             self._introduce_key(connection)
@@ -107,8 +129,9 @@ class Vault:
             self._ring.save((Key.generate(), *keys))
         elif used:
             raise UserError(
-                "The first key of HEADRACE_KEY encrypts every secret already. Put a new one before it, with a comma "
-                "(make it with `openssl rand -base64 32`), then rotate again; afterwards the old one can go.",
+                f"The first key of {self._ring.given.places()[0]} encrypts every secret already. Put a new one before "
+                "it, with a comma or on a line of its own (make it with `openssl rand -base64 32`), then rotate again; "
+                "afterwards the old one can go.",
                 code="key_not_new",
             )
 
@@ -126,11 +149,7 @@ class Vault:
         if keys:
             return keys[0]
         if connection.scalar(select(func.count()).select_from(secrets)):
-            raise UserError(
-                f"The workspace holds secrets, but their key is gone: there is no {self._ring.path} and no "
-                "HEADRACE_KEY. Restore the key, or delete the secrets and set them again.",
-                code="secret_unreadable",
-            )
+            raise _key_gone(self._ring)
         key = Key.generate()
         self._ring.save((key,))
         return key
@@ -171,6 +190,15 @@ def _decrypt(row: Row[Any], keys: tuple[Key, ...], bound_to: bytes) -> bytes:
         raise _unreadable(row.name, "it was altered, or it belongs to another name or workspace") from None
 
 
+def _key_gone(ring: KeyRing) -> UserError:
+    nowhere = f"there is no {ring.path} and none is given" if ring.path else "none is given"
+    return UserError(
+        f"The workspace holds secrets, but no key to read them: {nowhere}. Give the key in HEADRACE_KEY, "
+        "HEADRACE_KEY_FILE or HEADRACE_KEY_COMMAND, or delete the secrets and set them again.",
+        code="vault_key_missing",
+    )
+
+
 def _missing(name: str) -> UserError:
     return UserError(
         f'There is no secret "{name}". Set it with `headrace secret set {name}`.', code="secret_missing", name=name
@@ -179,8 +207,8 @@ def _missing(name: str) -> UserError:
 
 def _unreadable(name: str, why: str) -> UserError:
     return UserError(
-        f'The secret "{name}" cannot be read: {why}. Bring the key back (HEADRACE_KEY, or the file `key` of the '
-        f"workspace), or set the secret again with `headrace secret set {name}`.",
+        f'The secret "{name}" cannot be read: {why}. Bring the key back (HEADRACE_KEY and its like, or the '
+        f"workspace's file `key`), or set the secret again with `headrace secret set {name}`.",
         code="secret_unreadable",
         name=name,
     )

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy import delete, select, update
 
-from headrace.store import sqlite
 from headrace.store.database import Database
 from headrace.store.service_tables import workers
 
@@ -34,7 +33,7 @@ class Workers:
 
     def enter(self, entry: WorkerEntry) -> None:
         with self._database.write() as connection:
-            connection.execute(sqlite.upsert(workers, ["id"]), asdict(entry))
+            connection.execute(self._database.upsert(workers, ["id"]), asdict(entry))
 
     def seen(self, worker_id: str, *, draining: bool = False) -> None:
         """Notes that it lives."""

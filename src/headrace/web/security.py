@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -103,10 +102,10 @@ class Wall:
         try:
             if actor is None:
                 return await self.app(scope, limited, guarded)
-            with acting_as(actor, self.access.record):
+            with acting_as(actor):
                 return await self.app(scope, limited, guarded)
         except _TooLarge:
-            return await problem_of(too_large())(scope, receive, guarded)
+            return await problem_of(_too_large())(scope, receive, guarded)
 
     # Who asks -----------------------------------------------------------------------------------------------------
 
@@ -161,7 +160,7 @@ class Wall:
     def _check_size(scope: Scope) -> None:
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
-            raise too_large()
+            raise _too_large()
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         path = scope["path"]
@@ -180,11 +179,8 @@ class Wall:
         return sending
 
 
-class _TooLarge(HTTPException):
-    """A body grew past the limit while it was read. Whoever reads bodies lets this kind of exception through."""
-
-    def __init__(self) -> None:
-        super().__init__(413)
+class _TooLarge(Exception):
+    """A body grew past the limit while it was read."""
 
 
 class _Limited:
@@ -203,7 +199,7 @@ class _Limited:
         return message
 
 
-def too_large() -> UserError:
+def _too_large() -> UserError:
     return UserError(f"A request may have {LARGEST_BODY // 1024:,} KB at most.", code="body_too_large")
 
 

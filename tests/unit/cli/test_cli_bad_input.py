@@ -98,7 +98,7 @@ def test_a_workspace_that_is_no_workspace(project):
 def test_a_workspace_of_a_newer_version(applied):
     store = applied.folder / ".headrace" / "store.sqlite"
     with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE headrace_version SET version_num = '9999'")
 
     done = applied.headrace("syncs", "--json")
 

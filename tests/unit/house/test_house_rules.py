@@ -135,3 +135,19 @@ def test_ci_does_what_make_test_does() -> None:
 
     assert script.stat().st_mode & 0o111
     assert "make test" in script.read_text(encoding="utf-8")
+
+
+DIALECTS = {"sqlite.py", "sqlite_log.py", "postgres.py", "postgres_log.py", "workspace.py"}
+
+
+def test_nothing_above_the_two_backends_names_a_dialect() -> None:
+    """A statement that one database takes and the other does not is found by nobody who tests on one of them."""
+    dialect = re.compile(r"sqlalchemy\.dialects|from headrace\.store import .*\b(?:sqlite|postgres)\b|import psycopg")
+    found = [
+        path.name
+        for folder in ("store", "service", "web", "cli")
+        for path in (PACKAGE / folder).rglob("*.py")
+        if path.name not in DIALECTS and dialect.search(path.read_text())
+    ]
+
+    assert [] == found

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from .world import NOON
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    with Workspace.open(tmp_path / "ws", create=True, now=lambda: NOON) as opened:
+def workspace(where: str) -> Iterator[Workspace]:
+    """On each kind of database."""
+    with Workspace.open(where, create=True, now=lambda: NOON) as opened:
         yield opened
 
 

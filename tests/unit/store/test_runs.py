@@ -35,7 +35,7 @@ def test_twenty_threads_get_one_running_and_one_queued_run(workspace: Workspace)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_processes_that_race_get_one_run(workspace: Workspace) -> None:
+def test_processes_that_race_get_one_run(where: str, workspace: Workspace) -> None:
     setup = """
         from headrace.domain.errors import UserError
         from headrace.store.runs import NewRun
@@ -49,7 +49,7 @@ def test_processes_that_race_get_one_run(workspace: Workspace) -> None:
                     return error.code
     """
 
-    answers = race_processes(20, setup, workspace.path)
+    answers = race_processes(20, setup, where)
 
     assert answers == ["1", *["sync_busy"] * 19]
 

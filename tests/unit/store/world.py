@@ -9,8 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from headrace.domain.outcome import Change, RowOutcome, VerdictWord
 from headrace.engine.ports import CallRecord, OutcomeRecord
+
+on_sqlite = pytest.mark.parametrize("where", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("where", ["postgres"], indirect=True)
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -22,6 +22,26 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Schedules, sequences, alerts ------------------------------------------------------------------------------
+        "schedule_invalid": Code(
+            "service",
+            "A schedule can't be carried out.",
+            "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
+            "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
+        # Keys of the secrets ---------------------------------------------------------------------------------------
+        "vault_key_missing": Code(
+            "service",
+            "The workspace holds secrets, or is to hold one, and there is no key.",
+            "A new machine or container that was not given the key; a folder that was copied without its file `key`.",
+            "Give the key in HEADRACE_KEY, HEADRACE_KEY_FILE or HEADRACE_KEY_COMMAND, the same on every machine.",
+        ),
+        "key_command_failed": Code(
+            "service",
+            "The command that should print the key of the secrets failed.",
+            "It is not installed, not signed in, slow, or mistyped.",
+            "Run it by hand as the same user. It must print the key within 10 seconds and end with 0.",
+        ),
         # Access ----------------------------------------------------------------------------------------------------
         "signed_out": Code(
             "access",
@@ -113,48 +133,23 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "Two people, or a person and `apply`, edit the same object.",
             "Load it again and make the change anew.",
         ),
-        "request_invalid": Code(
-            "service",
-            "A request can't be read: an unknown parameter, a value of the wrong type, a body that is not JSON.",
-            "A slip of the pen, or a client that was made for another version.",
-            "The message names the parameter or field; `/api/v1/openapi.json` has every operation.",
-        ),
-        "method_not_allowed": Code(
-            "service",
-            "An address was asked with a method that it does not take.",
-            "POST where PUT is meant, or a wrong address.",
-            "The header Allow of the answer names the methods.",
-        ),
-        "name_invalid": Code(
-            "service",
-            "An object was to get a name that can't be one.",
-            "A blank, a slash, or more than 100 characters.",
-            "Use letters, digits, dots, dashes and underscores, a letter or digit first.",
-        ),
-        "path_not_allowed": Code(
-            "service",
-            "Over the network, a configuration named a file of the server that nobody opened to it.",
-            "A file outside of the folders that the API may read, a hidden one, one of the workspace; or `sql_file`.",
-            "Whoever runs the server names the folder in HEADRACE_FILES, or applies the source there; SQL goes into "
-            "`sql`, and secrets into the workspace.",
-        ),
-        "variable_not_allowed": Code(
-            "service",
-            "Over the network, a configuration named an environment variable of the server itself as a secret.",
-            "A reference to a variable whose name begins with HEADRACE_.",
-            "Keep the secret in the workspace, or in a variable of another name.",
-        ),
-        "admin_needed": Code(
-            "service",
-            "Over the network, somebody who is no admin changed where secrets come from or which machine gets them.",
-            "A new address of a destination or source, or a reference to the server's environment or files.",
-            "Ask an admin to make that change; the rest of the object is yours to edit.",
-        ),
         "busy": Code(
             "service",
             "So much is being previewed and planned that one more must wait.",
             "Many people, or a program in a loop, ask for heavy work at once.",
             "Try again in some seconds.",
+        ),
+        "path_not_allowed": Code(
+            "service",
+            "A configuration that came over HTTP names a file outside the folders that are allowed.",
+            "Somebody typed a path of the server, or of their own machine.",
+            "Allow its folder with HEADRACE_FILES on the server, or apply the file there with `headrace apply`.",
+        ),
+        "request_invalid": Code(
+            "service",
+            "A request of the API is not what its route takes.",
+            "A misspelt field or parameter, a value of another type, a wrong method.",
+            "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
         ),
     }
 )

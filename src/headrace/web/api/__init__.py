@@ -1,1 +1,1 @@
-"""The HTTP API: one small router a noun. A route parses, calls the service once, shapes the answer."""
+"""The API: one small router a noun, under `/api/v1`. Each route parses, calls the service once, shapes the answer."""

@@ -1,130 +1,143 @@
-"""Runs: asked for, steered, listed. A run is carried out by a worker; a trigger answers as soon as it is durable."""
+"""Runs: asked for, listed, followed, steered."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
-from starlette.responses import Response
+import anyio
+import orjson
+from anyio.to_thread import run_sync
+from fastapi import Header, Path, Query, Request
+from starlette.responses import Response, StreamingResponse
 
 from headrace.app import App
 from headrace.domain.outcome import RunStatus
 from headrace.engine.job import RunOptions
-from headrace.service.answers import full_run_document, group_document
-from headrace.web.api.operations import Cursor, Limit, ObjectName, RunId, answer, operation, page
-from headrace.web.api.shapes import ConsequenceShape, GroupsShape, Page, RunShape, Trigger
+from headrace.service.answers import run_document
+from headrace.service.runs import Followed
+from headrace.web.api.models import RunList, RunOut, Trigger
+from headrace.web.api.routes import Cursor, Headrace, Limit, Responses, answer, router
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="The same key with the same request gives the same run for 24 hours.",
-    ),
-]
+LOOK_EVERY_S = 0.5
+KEEP_ALIVE_S = 15.0
+routes = router("runs")
+RunId = Annotated[int, Path(ge=1, le=2**53, description="Number of the run.")]
+_RUN: Responses = {200: {"model": RunOut}}
+_QUEUED: Responses = {202: {"model": RunOut, "description": "Queued."}}
 
 
-def router(app: App) -> APIRouter:
-    routes = APIRouter(tags=["runs"])
+@routes.post("/syncs/{name}/runs", operation_id="trigger_run", summary="Run a sync", status_code=202, responses=_QUEUED)
+def trigger(
+    app: Headrace,
+    name: Annotated[str, Path(min_length=1, max_length=100)],
+    wanted: Trigger,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=255, description="The same key and request give the same run for 24 hours.")
+    ] = None,
+) -> Response:
+    options = RunOptions(wanted.full_resync, wanted.reset_cdc, tuple(wanted.keys) if wanted.keys else None)
+    run = app.runs.trigger(name, options, reason="api", overlap=wanted.overlap, idempotency_key=idempotency_key or None)
+    return answer(run_document(run), 202, {"Location": f"/api/v1/runs/{run.id}"})
 
-    @operation(
-        routes,
-        "POST",
-        "/syncs/{name}/runs",
-        verb="runs.trigger",
-        answer=RunShape,
-        status=202,
-        faults=(409, 422),
-    )
-    def trigger_run(name: ObjectName, asked: Trigger, idempotency_key: IdempotencyKey = None) -> Response:
-        """Run a sync.
 
-        Answers with the queued run; follow it at `/runs/{id}/events`. A sync that has a run queued already, or under
-        `overlap: skip` one that is live, answers 409 `sync_busy`.
-        """
-        options = RunOptions(
-            full_resync=asked.full_resync,
-            reset_cdc=asked.reset_cdc,
-            keys=tuple(asked.keys) if asked.keys else None,
-        )
-        run = app.runs.trigger(name, options, reason="api", overlap=asked.overlap, idempotency_key=idempotency_key)
-        return answer(full_run_document(run), 202, {"Location": f"/api/v1/runs/{run.id}"})
+@routes.get("/runs", operation_id="list_runs", summary="Runs, newest first", responses={200: {"model": RunList}})
+def list_runs(
+    app: Headrace,
+    sync: Annotated[str | None, Query(max_length=100, description="Only of that sync.")] = None,
+    status: Annotated[RunStatus | None, Query(description="Only with that status.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    page = app.history.run_page(sync, status, limit, cursor)
+    return answer({"items": [run_document(one) for one in page.items], "cursor": page.cursor})
 
-    @operation(
-        routes, "GET", "/syncs/{name}/consequence", verb="runs.consequence", answer=ConsequenceShape, faults=(422,)
-    )
-    def tell_consequence(
-        name: ObjectName,
-        full_resync: Annotated[bool, Query(description="Of a full resync; else of a reset of the baseline.")] = True,
-    ) -> Response:
-        """Say what a full resync or a reset would do.
 
-        In a sentence with its number, for whoever is asked before it is done.
-        """
-        said = app.runs.consequence(name, RunOptions(full_resync=full_resync, reset_cdc=not full_resync))
-        return answer({"said": said})
+@routes.get("/runs/{run_id}", operation_id="get_run", summary="One run", responses=_RUN)
+def get_run(app: Headrace, run_id: RunId) -> Response:
+    return answer(run_document(app.history.run(run_id)))
 
-    @operation(routes, "GET", "/runs", verb="history.run_page", answer=Page[RunShape])
-    def list_runs(
-        sync: Annotated[str | None, Query(description="Only of that sync.")] = None,
-        status: Annotated[RunStatus | None, Query(description="Only with that status.")] = None,
-        kind: Annotated[Literal["sync", "test"] | None, Query(description="test: single rows really sent.")] = None,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> Response:
-        """List runs, newest first."""
-        found = app.history.run_page(sync, status, kind, limit, cursor)
-        return answer(page([full_run_document(one) for one in found.items], found.cursor))
 
-    @operation(routes, "GET", "/runs/{run_id}", verb="history.run", answer=RunShape)
-    def get_run(run_id: RunId) -> Response:
-        """Show one run."""
-        return answer(full_run_document(app.history.run(run_id)))
+@routes.post("/runs/{run_id}/cancel", operation_id="cancel_run", summary="Stop sending", responses=_RUN)
+def cancel(app: Headrace, run_id: RunId) -> Response:
+    return answer(run_document(app.runs.cancel(run_id)))
 
-    @operation(routes, "GET", "/runs/{run_id}/groups", verb="history.groups", answer=GroupsShape)
-    def get_groups(run_id: RunId) -> Response:
-        """Count a run's rows by outcome and code.
 
-        Most first, each with an example.
-        """
-        app.history.run(run_id)
-        return answer({"items": [group_document(one) for one in app.history.groups(run_id)]})
+@routes.post(
+    "/runs/{run_id}/approve",
+    operation_id="approve_run",
+    summary="Let a held run's removals happen: queues the run that makes them",
+    status_code=202,
+    responses=_QUEUED,
+)
+def approve(app: Headrace, run_id: RunId) -> Response:
+    return answer(run_document(app.runs.approve(run_id, queue=True)), 202)
 
-    @operation(routes, "POST", "/runs/{run_id}/cancel", verb="runs.cancel", answer=RunShape, faults=(409,))
-    def cancel_run(run_id: RunId) -> Response:
-        """Stop a run.
 
-        It stops sending within 5 seconds; what was acknowledged stays.
-        """
-        return answer(full_run_document(app.runs.cancel(run_id)))
+@routes.post("/runs/{run_id}/discard", operation_id="discard_run", summary="Give up a held run", responses=_RUN)
+def discard(app: Headrace, run_id: RunId) -> Response:
+    return answer(run_document(app.runs.discard(run_id)))
 
-    @operation(
-        routes, "POST", "/runs/{run_id}/approve", verb="runs.approve", answer=RunShape, status=202, faults=(409, 422)
-    )
-    def approve_run(run_id: RunId) -> Response:
-        """Release what the guard held.
 
-        Answers with the run that makes the removals: it plans again, and removes nothing that was not held.
-        """
-        return answer(full_run_document(app.runs.approve(run_id, queue=True)), 202)
+@routes.post(
+    "/runs/{run_id}/retry",
+    operation_id="retry_run",
+    summary="Run its sync again: what was rejected is planned again by itself",
+    status_code=202,
+    responses=_QUEUED,
+)
+def retry(app: Headrace, run_id: RunId) -> Response:
+    return answer(run_document(app.runs.retry(run_id)), 202)
 
-    @operation(routes, "POST", "/runs/{run_id}/discard", verb="runs.discard", answer=RunShape, faults=(409,))
-    def discard_run(run_id: RunId) -> Response:
-        """Give up what the guard held.
 
-        Nothing of it is sent; the next run is judged anew.
-        """
-        return answer(full_run_document(app.runs.discard(run_id)))
+@routes.get(
+    "/runs/{run_id}/events",
+    operation_id="follow_run",
+    summary="What the run tells, as server-sent events; resumes after Last-Event-ID, ends when the run has ended",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def follow(
+    request: Request,
+    app: Headrace,
+    run_id: RunId,
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+) -> StreamingResponse:
+    after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
+    first = await run_sync(app.runs.follow, run_id, after)  # a run that is not there is told as a problem
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(request, app, run_id, first, after), 200, headers, "text/event-stream")
 
-    @operation(
-        routes, "POST", "/runs/{run_id}/retry", verb="runs.retry", answer=RunShape, status=202, faults=(409, 422)
-    )
-    def retry_run(run_id: RunId) -> Response:
-        """Run the same sync again.
 
-        What was rejected or owed is planned again by itself, with its newest values.
-        """
-        return answer(full_run_document(app.runs.retry(run_id)), 202)
+async def _stream(request: Request, app: App, run_id: int, first: Followed, after: int) -> AsyncIterator[bytes]:
+    """Facts with their numbers as ids, progress between them without, a comment where nothing is to be told."""
+    followed, shown, silent_s = first, None, 0.0
+    while not await request.is_disconnected():
+        for fact in followed.facts:
+            after = fact.number
+            yield _event(fact.kind, fact.document | {"at": fact.at.isoformat()}, fact.number)
+        progress = _progress(followed)
+        if progress != shown:
+            shown, silent_s = progress, 0.0
+            yield _event("progress", progress)
+        if followed.run.status.is_end:
+            yield _event("end", {"status": followed.run.status})
+            return
+        await anyio.sleep(LOOK_EVERY_S)
+        silent_s += LOOK_EVERY_S
+        if silent_s >= KEEP_ALIVE_S:
+            silent_s = 0.0
+            yield b": still here\n\n"
+        followed = await run_sync(app.runs.follow, run_id, after)
 
-    return routes
+
+def _progress(followed: Followed) -> dict[str, Any]:
+    document = run_document(followed.run)
+    numbers = {key: document[key] for key in ("status", "rows", "added", "changed", "removed", "unchanged")}
+    numbers |= {key: document[key] for key in ("delivered", "skipped", "invalid", "rejected", "owed", "requests")}
+    return numbers | (followed.run.progress or {})
+
+
+def _event(kind: str, document: dict[str, Any], number: int | None = None) -> bytes:
+    head = f"id: {number}\n" if number is not None else ""
+    return f"{head}event: {kind}\ndata: {orjson.dumps(document).decode()}\n\n".encode()

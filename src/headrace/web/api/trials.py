@@ -1,231 +1,110 @@
-"""Looking before leaping: previews, plans, tests of connections, one row really sent, suggestions, templates."""
+"""Looking before leaping, over HTTP: previews, dry runs, suggestions, tests of connections and of one row."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Path, Query
 from starlette.responses import Response
 
-from headrace.app import App
 from headrace.engine.job import RunOptions
-from headrace.service import answers
-from headrace.web.api import trial_shapes as shapes
-from headrace.web.api.operations import ObjectName, answer, operation
-from headrace.web.heavy import WITHIN_S, Heavy
+from headrace.service.answers import plan_document, preview_document, suggested_document, trial_document
+from headrace.web.api.models import TestRow, UnsavedModel
+from headrace.web.api.routes import Headrace, answer, in_measure, router
 
-_OF_SOURCE = (400, 422, 502)
-
-
-def router(app: App, heavy: Heavy) -> APIRouter:
-    routes = APIRouter(tags=["trials"])
-    _of_sources(routes, app, heavy)
-    _of_destinations(routes, app, heavy)
-    _of_syncs(routes, app, heavy)
-    return routes
+routes = router("trials")
+Name = Annotated[str, Path(min_length=1, max_length=100)]
+Rows = Annotated[int, Query(ge=1, le=1000, description="At most so many rows.")]
 
 
-def _of_sources(routes: APIRouter, app: App, heavy: Heavy) -> None:
-    @operation(
-        routes,
-        "GET",
-        "/models/{name}/preview",
-        verb="trials.preview",
-        answer=shapes.PreviewShape,
-        faults=_OF_SOURCE,
-    )
-    def preview_model(
-        name: ObjectName, limit: Annotated[int, Query(description="At most so many rows.", ge=1, le=1000)] = 100
-    ) -> Response:
-        """Preview a model.
-
-        Its first rows, the types of its columns, and the proof of its primary key over all rows.
-        """
-        with heavy.turn():
-            return answer(answers.preview_document(app.trials.preview(name, limit, WITHIN_S)))
-
-    @operation(
-        routes,
-        "POST",
-        "/trials/preview",
-        verb="drafts.preview",
-        answer=shapes.PreviewShape,
-        faults=(*_OF_SOURCE, 404),
-    )
-    def preview_draft(asked: shapes.PreviewModel) -> Response:
-        """Preview a model that is not saved."""
-        with heavy.turn():
-            return answer(answers.preview_document(app.drafts.preview(asked.model, asked.limit, WITHIN_S)))
-
-    @operation(
-        routes,
-        "GET",
-        "/models/{name}/columns",
-        verb="trials.columns",
-        answer=shapes.ColumnsShape,
-        faults=_OF_SOURCE,
-    )
-    def list_columns(name: ObjectName) -> Response:
-        """List the columns of a model."""
-        with heavy.turn():
-            return answer({"items": answers.columns_document(app.trials.columns(name, WITHIN_S))})
-
-    @operation(
-        routes,
-        "GET",
-        "/sources/{name}/tables",
-        verb="trials.tables",
-        answer=shapes.TablesShape,
-        faults=_OF_SOURCE,
-    )
-    def list_tables(name: ObjectName) -> Response:
-        """List what models of a source may name.
-
-        Tables and views with their columns. The files of a CSV or Parquet source are one table, `rows`.
-        """
-        with heavy.turn():
-            found = app.trials.tables(name, WITHIN_S)
-        items = [{"name": one.name, "columns": answers.columns_document(one.columns)} for one in found]
-        return answer({"items": items})
-
-    @operation(
-        routes,
-        "POST",
-        "/sources/{name}/test",
-        verb="trials.test_source",
-        answer=shapes.ReachedShape,
-        faults=_OF_SOURCE,
-    )
-    def test_source(name: ObjectName) -> Response:
-        """Test the connection of a source."""
-        with heavy.turn():
-            return answer({"said": app.trials.test_source(name, WITHIN_S)})
-
-    @operation(
-        routes,
-        "POST",
-        "/trials/source",
-        verb="drafts.test_source",
-        answer=shapes.ReachedShape,
-        faults=_OF_SOURCE,
-    )
-    def test_source_draft(asked: shapes.SourceDraft) -> Response:
-        """Test the connection of a source that is not saved."""
-        with heavy.turn():
-            return answer({"said": app.drafts.test_source(asked.source, WITHIN_S, asked.name)})
-
-    @operation(
-        routes,
-        "POST",
-        "/trials/tables",
-        verb="drafts.tables",
-        answer=shapes.TablesShape,
-        faults=_OF_SOURCE,
-    )
-    def list_tables_of_draft(asked: shapes.SourceDraft) -> Response:
-        """List the tables of a source that is not saved."""
-        with heavy.turn():
-            found = app.drafts.tables(asked.source, WITHIN_S, asked.name)
-        items = [{"name": one.name, "columns": answers.columns_document(one.columns)} for one in found]
-        return answer({"items": items})
-
-    @operation(routes, "POST", "/trials/template", verb="drafts.render", answer=shapes.RenderedRows)
-    def render_template(asked: shapes.TemplateAsked) -> Response:
-        """Render a template on rows."""
-        with heavy.turn():
-            return answer({"items": [asdict(one) for one in app.drafts.render(asked.template, asked.rows)]})
+@routes.get("/models/{name}/preview", operation_id="preview_model", summary="Rows, types, and proof of the key")
+def preview(app: Headrace, name: Name, limit: Rows = 100) -> Response:
+    with in_measure():
+        return answer(preview_document(app.trials.preview(name, limit)))
 
 
-def _of_destinations(routes: APIRouter, app: App, heavy: Heavy) -> None:
-    @operation(
-        routes,
-        "POST",
-        "/destinations/{name}/test",
-        verb="trials.test_destination",
-        answer=shapes.ProbesShape,
-        faults=(422, 502),
-    )
-    def test_destination(name: ObjectName) -> Response:
-        """Test each token of a destination.
-
-        With one harmless request each; nothing is written there.
-        """
-        with heavy.turn():
-            return answer({"items": [answers.probe_document(one) for one in app.trials.test_destination(name)]})
-
-    @operation(
-        routes,
-        "POST",
-        "/trials/destination",
-        verb="drafts.test_destination",
-        answer=shapes.ProbesShape,
-        faults=(422, 502),
-    )
-    def test_destination_draft(asked: shapes.DestinationDraft) -> Response:
-        """Test each token of a destination that is not saved."""
-        with heavy.turn():
-            found = app.drafts.test_destination(asked.destination, asked.secrets, asked.name)
-        return answer({"items": [answers.probe_document(one) for one in found]})
+@routes.post("/preview", operation_id="preview_unsaved", summary="The same of a model that is not saved")
+def preview_unsaved(app: Headrace, wanted: UnsavedModel) -> Response:
+    document = wanted.model_dump(exclude={"limit"}, exclude_none=True)
+    with in_measure():
+        return answer(preview_document(app.trials.preview_unsaved(document, wanted.limit)))
 
 
-def _of_syncs(routes: APIRouter, app: App, heavy: Heavy) -> None:
-    @operation(
-        routes,
-        "POST",
-        "/syncs/{name}/plan",
-        verb="trials.plan",
-        answer=shapes.PlanShape,
-        faults=(409, *_OF_SOURCE),
-    )
-    def plan_sync(name: ObjectName, asked: shapes.PlanAsked) -> Response:
-        """Dry run: what a run would do now.
+@routes.get("/models/{name}/columns", operation_id="list_columns", summary="Columns of a model and their types")
+def columns(app: Headrace, name: Name) -> Response:
+    with in_measure():
+        return answer({"items": [_column(one) for one in app.trials.columns(name)]})
 
-        Counts, samples with old and new values, and exact requests. Nothing is sent.
-        """
-        options = RunOptions(full_resync=asked.full_resync, keys=tuple(asked.keys) if asked.keys else None)
-        with heavy.turn():
-            return answer(answers.plan_document(name, app.trials.plan(name, asked.requests, options)))
 
-    @operation(
-        routes,
-        "POST",
-        "/syncs/{name}/test-row",
-        verb="trials.test_row",
-        answer=shapes.RowTrialShape,
-        faults=(409, *_OF_SOURCE),
-    )
-    def send_test_row(name: ObjectName, asked: shapes.TestRow) -> Response:
-        """Really send one row.
+@routes.get("/sources/{name}/tables", operation_id="list_tables", summary="Tables of a source and their columns")
+def tables(app: Headrace, name: Name) -> Response:
+    with in_measure():
+        found = app.trials.tables(name)
+    return answer({"items": [{"name": one.name, "columns": list(map(_column, one.columns))} for one in found]})
 
-        Answers with each request and what came back. The next run sends the row again if it is due.
-        """
-        with heavy.turn():
-            return answer(answers.trial_document(app.trials.test_row(name, asked.key, asked.as_, asked.values)))
 
-    @operation(
-        routes,
-        "GET",
-        "/syncs/{name}/suggestions",
-        verb="suggestions.for_sync",
-        answer=shapes.SuggestedShape,
-        faults=_OF_SOURCE,
-    )
-    def suggest_for_sync(name: ObjectName) -> Response:
-        """Suggest what a sync does not map yet."""
-        with heavy.turn():
-            return answer(answers.suggested_document(app.suggestions.for_sync(name)))
+@routes.post("/sources/{name}/test", operation_id="test_source", summary="Whether a source answers")
+def test_source(app: Headrace, name: Name) -> Response:
+    with in_measure():
+        return answer({"answered": app.trials.test_source(name)})
 
-    @operation(
-        routes,
-        "POST",
-        "/trials/suggestions",
-        verb="suggestions.for_model",
-        answer=shapes.SuggestedShape,
-        faults=(404, *_OF_SOURCE),
-    )
-    def suggest_for_model(asked: shapes.SuggestionAsked) -> Response:
-        """Suggest a whole new sync of a model."""
-        with heavy.turn():
-            found = app.suggestions.for_model(asked.model, asked.destination, asked.type, asked.object)
-        return answer(answers.suggested_document(found))
+
+@routes.post("/destinations/{name}/test", operation_id="test_destination", summary="Each token, with a harmless call")
+def test_destination(app: Headrace, name: Name) -> Response:
+    with in_measure():
+        found = app.trials.test_destination(name)
+    return answer({"items": [_probe(one) for one in found]})
+
+
+@routes.get("/syncs/{name}/plan", operation_id="plan_sync", summary="A dry run: counts, samples, exact requests")
+def plan(
+    app: Headrace,
+    name: Name,
+    requests: Annotated[int, Query(ge=0, le=100, description="So many exact requests.")] = 3,
+    full_resync: bool = False,
+) -> Response:
+    with in_measure():
+        return answer(plan_document(name, app.trials.plan(name, requests, RunOptions(full_resync=full_resync))))
+
+
+@routes.get("/syncs/{name}/suggestions", operation_id="suggest_for_sync", summary="What could be mapped")
+def suggest(app: Headrace, name: Name) -> Response:
+    with in_measure():
+        return answer(suggested_document(app.suggestions.for_sync(name)))
+
+
+@routes.get("/models/{name}/suggestions", operation_id="suggest_for_model", summary="A whole new sync, suggested")
+def suggest_new(
+    app: Headrace,
+    name: Name,
+    destination: Annotated[str, Query(max_length=100)],
+    type: Annotated[str, Query(max_length=100)],
+    object: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:
+    with in_measure():
+        return answer(suggested_document(app.suggestions.for_model(name, destination, type, object)))
+
+
+@routes.get("/syncs/{name}/consequence", operation_id="consequence", summary="What a resync or reset would do")
+def consequence(app: Headrace, name: Name, full_resync: bool = False) -> Response:
+    options = RunOptions(full_resync=full_resync, reset_cdc=not full_resync)
+    return answer({"sentence": app.runs.consequence(name, options)})
+
+
+@routes.post("/syncs/{name}/test-row", operation_id="test_row", summary="Really send one row")
+def test_row(app: Headrace, name: Name, wanted: TestRow) -> Response:
+    with in_measure():
+        return answer(trial_document(app.trials.test_row(name, wanted.key, wanted.as_, wanted.set)))
+
+
+def _column(one: Any) -> dict[str, Any]:
+    return {"name": one.name, "type": one.type, "native": one.native}
+
+
+def _probe(one: Any) -> dict[str, Any]:
+    request = one.request
+    found = {**asdict(one), "request": None}
+    if request is not None:
+        found["request"] = {"method": request.method, "url": request.url}
+    return found

@@ -1,0 +1,47 @@
+"""The environment variables that Headrace reads for itself. A configuration may name others, for its secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable: what it says, and what holds where it is not set."""
+
+    name: str
+    meaning: str
+    default: str
+
+
+VARIABLES = (
+    Variable(
+        "HEADRACE_WORKSPACE", "The workspace: a folder, or `postgresql://user:password@host/database`.", "`.headrace`"
+    ),
+    Variable(
+        "HEADRACE_SCRATCH",
+        "With a workspace in Postgres: the folder of this machine's files. It holds customers' rows.",
+        "the user's cache folder",
+    ),
+    Variable(
+        "HEADRACE_KEY",
+        "The key that encrypts the secrets of the workspace, 32 bytes in base64 or hex. Several with commas: the first "
+        "encrypts, all decrypt.",
+        "the file `key` of the folder; none in Postgres",
+    ),
+    Variable("HEADRACE_KEY_FILE", "A file with such keys, one a line. It is read, never written.", "none"),
+    Variable(
+        "HEADRACE_KEY_COMMAND",
+        "A command that prints such keys. No shell runs it; it has 10 seconds.",
+        "none",
+    ),
+    Variable("HEADRACE_MEMORY_LIMIT", "How much memory the comparison may take: `512MB`, `2GB`.", "`1024MB`"),
+    Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
+    Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_FILES",
+        "Folders whose files a configuration that comes over HTTP may name, with colons.",
+        "those that `headrace apply` took a configuration from",
+    ),
+    Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
+)
