@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
 from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
@@ -136,7 +135,7 @@ class App:
     def catalog(self) -> CatalogService:
         scratch = str(self._workspace.tmp_path) if self._workspace else ""
 
-        def faults(config: DestinationConfig, name: str) -> dict[str, str]:
+        def faults(config: Any, name: str) -> dict[str, str]:
             return secret_faults(config, name, self.secrets)
 
         return CatalogService(

@@ -105,7 +105,7 @@ def test_from_an_empty_workspace_to_delivered_accounts_by_the_api_alone(project:
     assert 3 == len(calls["items"])
     assert TOKEN not in json.dumps(calls) + told
     assert {"objects.put", "runs.trigger", "access.sign_in"} <= {one["verb"] for one in audit}
-    assert proof["holds"]
+    assert proof["broken_at"] is None
 
 
 def test_a_stop_keeps_what_was_acknowledged_and_the_next_start_goes_on(project: Project, vitally: Emulator) -> None:

@@ -19,8 +19,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headrace.domain.errors import Finding, NotFound, Place, UserError
 from headrace.domain.shapes import near
+from headrace.service.documents import SECTION
 
-SECTIONS = {"sources": "source", "models": "model", "destinations": "destination", "syncs": "sync"}
+SECTIONS = {section: kind for kind, section in SECTION.items()}
 LARGEST_FILE = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 40

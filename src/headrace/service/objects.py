@@ -84,7 +84,8 @@ class ObjectService:
         checked = self.check(kind, name, document, offline=offline)
         if checked.faults:
             raise ConfigurationError(checked.faults)
-        self._stored.apply([Put(kind, name, checked.documents[(kind, name)])])
+        after = checked.documents[(kind, name)]
+        self._stored.apply([Put(kind, name, after)])
         return self.get(kind, name)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name, new_name: f"{kind} {name}")

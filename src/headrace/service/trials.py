@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from headrace.destinations import Probe
 from headrace.domain.access import Scope
 from headrace.domain.columns import Columns
 from headrace.domain.config import ModelConfig, sync_id
-from headrace.domain.errors import HeadraceError, UserError
+from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
@@ -22,6 +23,7 @@ from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
+from headrace.service.documents import parse
 from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
 from headrace.sources import Query, Source, Table
@@ -94,8 +96,11 @@ class TrialService:
         return self._preview(self._catalog.get("model", name), limit)
 
     @verb(Scope.CONFIGURE)
-    def preview_unsaved(self, model: ModelConfig, limit: int) -> Preview:
-        """The same of a model that need not be saved. Raises SourceError."""
+    def preview_unsaved(self, document: Mapping[str, Any], limit: int) -> Preview:
+        """The same of a model that need not be saved. Raises ConfigurationError, NotFound, SourceError."""
+        model, findings = parse("model", "preview", document)
+        if findings or "sql_file" in document:
+            raise ConfigurationError(findings or [Finding("unknown_key", "Write the SQL itself.", "sql_file")])
         return self._preview(model, limit)
 
     @verb(Scope.READ)

@@ -1,4 +1,4 @@
-"""Sources, models, destinations and syncs as documents, and settings. What they mean is not known here."""
+"""The objects of the configuration as documents, of whatever kind, and settings. What they mean is not known here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headrace.store.changes import note
 from headrace.store.database import Database
 from headrace.store.tables import objects, settings
 
-Kind = Literal["source", "model", "destination", "sync"]
+Kind = Literal["source", "model", "destination", "sync", "sequence", "channel"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
             "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
         ),
+        "channel_unavailable": Code(
+            "service",
+            "A channel needs something that is not installed.",
+            "Apprise is an extra: `pip install headrace` does not bring it.",
+            "Install `headrace[apprise]`, or use a channel of type `webhook` or `email`.",
+        ),
         # Keys of the secrets ---------------------------------------------------------------------------------------
         "vault_key_missing": Code(
             "service",

@@ -24,7 +24,7 @@ _CHECKED: Responses = {200: {"model": CheckedOut}}
     operation_id="export_configuration",
     summary="All of it as YAML, no secret in it",
     response_class=Response,
-    responses={200: {"content": {"application/yaml": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"application/yaml": {"schema": {}}}}},
 )
 def export(app: Headrace) -> Response:
     return Response(app.catalog.export(None)["headrace.yaml"], media_type="application/yaml")

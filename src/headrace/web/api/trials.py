@@ -8,10 +8,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from starlette.responses import Response
 
-from headrace.domain.errors import ConfigurationError
 from headrace.engine.job import RunOptions
 from headrace.service.answers import plan_document, preview_document, suggested_document, trial_document
-from headrace.service.documents import parse
 from headrace.web.api.models import TestRow, UnsavedModel
 from headrace.web.api.routes import Headrace, answer, in_measure, router
 
@@ -28,11 +26,9 @@ def preview(app: Headrace, name: Name, limit: Rows = 100) -> Response:
 
 @routes.post("/preview", operation_id="preview_unsaved", summary="The same of a model that is not saved")
 def preview_unsaved(app: Headrace, wanted: UnsavedModel) -> Response:
-    model, faults = parse("model", "unsaved", wanted.model_dump(exclude={"limit"}, exclude_none=True))
-    if faults:
-        raise ConfigurationError(faults)
+    document = wanted.model_dump(exclude={"limit"}, exclude_none=True)
     with in_measure():
-        return answer(preview_document(app.trials.preview_unsaved(model, wanted.limit)))
+        return answer(preview_document(app.trials.preview_unsaved(document, wanted.limit)))
 
 
 @routes.get("/models/{name}/columns", operation_id="list_columns", summary="Columns of a model and their types")
