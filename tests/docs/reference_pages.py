@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +20,13 @@ import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import headrace.service
 from headrace.cli.main import build
 from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.destinations.http.statuses import Statuses
 from headrace.destinations.settings import RateLimitSetting
 from headrace.domain import channels, config, rules
+from headrace.domain.access import Role, Scope
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.columns import ColumnType
 from headrace.domain.fitting import AS_TYPES, converts, fits, offer
@@ -44,6 +48,7 @@ from headrace.domain.templates.template import LONGEST
 from headrace.domain.templates.values import MOST_CHARACTERS, MOST_ITERATIONS, MOST_WORK
 from headrace.domain.variables import VARIABLES
 from headrace.service.documents import SECTION
+from headrace.service.verbs import VERBS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
@@ -104,6 +109,7 @@ MEANINGS = {
 def pages() -> dict[str, str]:
     """File name in docs/reference -> text."""
     made = {
+        "access.md": access_page(),
         "cli.md": cli_page(),
         "configuration.md": configuration_page(),
         "codes.md": codes_page(),
@@ -699,6 +705,31 @@ def _notes(field: Field, target: ObjectSpec) -> str:
 
 def _words(names: Iterable[str]) -> str:
     return ", ".join(code(name) for name in names)
+
+
+def access_page() -> str:
+    """Every verb of the service with the scope it needs, and which roles hold that."""
+    for module in pkgutil.iter_modules(headrace.service.__path__):
+        importlib.import_module(f"headrace.service.{module.name}")
+    lines = [
+        "# Access",
+        MADE,
+        "What a person can ask for, on the command line, over the API and in the pages: the service checks it, "
+        "whichever asks. [Decide who may come in](../how-to/access.md).",
+        "## Roles",
+        "| role | scopes |\n|---|---|\n"
+        + "\n".join(f"| {role} | {', '.join(one for one in Scope if one in role.scopes)} |" for role in Role),
+        "An API key has scopes of its own, `read` always among them, and never more than its person has now.",
+        "## Verbs",
+        "A verb of the column *log* leaves an entry in the audit log for each thing that it changes.",
+    ]
+    rows = ["| verb | needs | " + " | ".join(Role) + " | log | what it does |", "|---|---|" + "---|" * (len(Role) + 2)]
+    for name, one in sorted(VERBS.items()):
+        roles = " | ".join("yes" if one.needs in role.scopes else "" for role in Role)
+        rows.append(
+            f"| `{name}` | {one.needs} | {roles} | {'yes' if one.changes else ''} | {one.says.partition(' Raises ')[0]} |"
+        )
+    return "\n\n".join([*lines, "\n".join(rows)]) + "\n"
 
 
 def write() -> None:

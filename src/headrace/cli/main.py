@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from headrace.cli import (
+    access,
     configuration,
     debugging,
     demo,
@@ -97,7 +98,8 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, serving, emulating):
+    parts = (demo, configuration, listing, suggesting, trying, running, debugging, keeping, access, serving, emulating)
+    for part in parts:
         part.register(app)
     return app
 

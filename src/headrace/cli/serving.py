@@ -71,10 +71,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _say_first_link(app: App, where: str) -> None:
+    from headrace.service.access import link_of
+
     token = app.access.first_link()
     if token is not None:
         say("Nobody can sign in yet. Become the owner with this link, once, within 24 hours:")
-        say(f"  {where}/welcome#{token}")
+        say(f"  {link_of(where, token)}")
 
 
 def _start_worker(app: App, concurrency: int) -> Worker:

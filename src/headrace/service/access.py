@@ -29,6 +29,11 @@ FREE_TRIES_OF_ADDRESS = 10
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\Z")
 
 
+def link_of(base: str, token: str) -> str:
+    """The address of a one-time link."""
+    return f"{base.rstrip('/')}/welcome/{token}"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Whom an issuer of OpenID Connect vouches for. `role` is what the settings give such a stranger, if anything."""

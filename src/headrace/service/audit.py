@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from headrace.domain.access import Scope
 from headrace.service.verbs import verb
 from headrace.store.audit import Audit, AuditEntry, Proof
 from headrace.store.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One key that a change left different. `path` is its address (`fields.name.column`); None is not there."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[Difference]:
+    """What differs between two documents, key by key. What is equal is left out."""
+    if before == after:
+        return []
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [Difference(path, before, after)]
+    found: list[Difference] = []
+    for key in sorted(before.keys() | after.keys()):
+        found += differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    return found
 
 
 class AuditService:

@@ -31,6 +31,8 @@ class Verb:
     name: str
     needs: Scope
     changes: bool
+    says: str
+    """The first line of its docstring."""
 
 
 VERBS: dict[str, Verb] = {}
@@ -48,7 +50,7 @@ def verb(needs: Scope, *, changes: Callable[..., str] | None = None) -> Callable
 
     def mark(method: Callable[P, R]) -> Callable[P, R]:
         name = f"{method.__module__.rpartition('.')[2]}.{method.__name__}"
-        VERBS[name] = Verb(name, needs, changes is not None)
+        VERBS[name] = Verb(name, needs, changes is not None, (inspect.getdoc(method) or "").partition("\n")[0])
         signature = inspect.signature(method)
 
         def allowed() -> AbstractContextManager[Doing | None]:

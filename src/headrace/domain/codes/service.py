@@ -103,6 +103,12 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "The name was left empty.",
             "Name the key after what uses it, so that somebody dares to revoke it later.",
         ),
+        "audit_broken": Code(
+            "access",
+            "The audit log is not as it was written.",
+            "Somebody who can write the database altered an entry, put one in or took one out.",
+            "Compare the log with a backup from before, and look who can reach the database.",
+        ),
         "cross_site": Code(
             "access",
             "A browser was made to post from another site.",

@@ -10,6 +10,7 @@ from fastapi import Path, Query, Request
 from starlette.responses import Response
 
 from headrace.domain.errors import UserError
+from headrace.service import access
 from headrace.service.verbs import current_actor
 from headrace.store.access import ApiKey, Invitation, Session, User
 from headrace.web.api.models import (
@@ -239,10 +240,9 @@ def set_cookie(found: Response, guarding: Guarding, token: str) -> None:
 
 
 def link_of(request: Request, token: str) -> str:
-    """The address of a one-time link. The token stands behind `#`, so that no log of a server has it."""
+    """The address of a one-time link, as people reach this server."""
     guarding: Guarding = request.app.state.guarding
-    base = guarding.url or str(request.base_url).rstrip("/")
-    return f"{base.rstrip('/')}/welcome#{token}"
+    return access.link_of(guarding.url or str(request.base_url), token)
 
 
 def _address(request: Request) -> str:
