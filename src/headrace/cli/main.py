@@ -24,6 +24,7 @@ from headrace.cli import (
     serving,
     suggesting,
     trying,
+    working,
 )
 from headrace.cli.console import complain, say, say_json
 from headrace.cli.session import choose_workspace
@@ -33,6 +34,9 @@ INTERRUPTED = 130
 STDOUT = 1
 PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
+
+_LOOKING = (demo, configuration, listing, suggesting, trying)
+_DOING = (running, debugging, keeping, serving, working, emulating)
 
 
 def main() -> NoReturn:
@@ -97,7 +101,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, serving, emulating):
+    for part in (*_LOOKING, *_DOING):
         part.register(app)
     return app
 

@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="So many runs at once.")] = 4,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Runs at once. Default: $HEADRACE_WORKERS, else 4.", metavar="N")
+    ] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Answer only; `headrace worker` runs.")] = False,
 ) -> None:
     """Serve the API, fire schedules and run syncs, until Ctrl-C or SIGTERM."""
@@ -47,7 +49,7 @@ def serve(
             _say_first_link(app, where)
             worker = None if no_worker else _start_worker(app, concurrency)
             try:
-                say(_ready(worker is not None, concurrency))
+                say(_ready(worker is not None, concurrency or app.settings.workers))
                 _answer(app, guarding, listening)
             finally:
                 if worker is not None and not worker.stop(DRAIN_S):
@@ -77,10 +79,9 @@ def _say_first_link(app: App, where: str) -> None:
         say(f"  {where}/welcome#{token}")
 
 
-def _start_worker(app: App, concurrency: int) -> Worker:
-    from headrace.service.worker import Worker
-
-    worker = Worker(app.workspace, app.runs, app.clock.now, concurrency=concurrency, new_loop=new_loop)
+def _start_worker(app: App, concurrency: int | None) -> Worker:
+    more = {} if concurrency is None else {"concurrency": concurrency}
+    worker = app.worker(new_loop=new_loop, **more)
     worker.start()
     return worker
 

@@ -36,6 +36,18 @@ VARIABLES = (
         "none",
     ),
     Variable("HEADRACE_MEMORY_LIMIT", "How much memory the comparison may take: `512MB`, `2GB`.", "`1024MB`"),
+    Variable(
+        "HEADRACE_STATE_URL",
+        "With a workspace in Postgres: where ledgers are kept between runs, one place for all machines, as "
+        "`s3://bucket/folder` or `file:///folder`.",
+        "a folder in HEADRACE_SCRATCH, for one machine",
+    ),
+    Variable(
+        "HEADRACE_LEASE",
+        "With a workspace in Postgres: after how many seconds without a sign of life a run is taken over.",
+        "`60`",
+    ),
+    Variable("HEADRACE_WORKERS", "How many runs a worker does at once.", "`4`"),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
     Variable(

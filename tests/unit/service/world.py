@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import textwrap
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from headrace.app import App
 from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import Finding, SourceError
 from headrace.service.catalog import CatalogService, Checked
 from headrace.service.opening import secret_faults
 from headrace.service.secrets import Secrets
+from headrace.store.runs import NewRun, Run
 from headrace.store.workspace import Workspace
 
+SYNC = "accounts-to-vitally"
 COLUMNS = tuple(Column(name, ColumnType.TEXT, "VARCHAR") for name in ("id", "name", "plan"))
 
 PROJECT = """\
@@ -111,3 +115,9 @@ def placed(finding: Finding) -> tuple[int, str]:
 
 def edits(checked: Checked) -> dict[str, str]:
     return {f"{one.kind} {one.name}": one.action for one in checked.edits}
+
+
+def dead_run(app: App, sync: str, **more: Any) -> Run:
+    """A run that says it is running and whose owner is gone."""
+    lease = timedelta(0) if app.workspace.is_shared else None
+    return app.workspace.runs.create(NewRun(sync, sync, owner="1@gone", lease=lease, **more))

@@ -16,6 +16,12 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "It stood still for longer than its lease: a suspended machine, a stopped container, a lost database.",
             "Nothing: another run of the sync goes on where this one was. Look at the machine if it comes again.",
         ),
+        "state_unavailable": Code(
+            "service",
+            "A file of a sync (its ledger, a plan) can't be kept at, or fetched from, the state URL.",
+            "HEADRACE_STATE_URL differs between machines, the storage is away, or a file was removed there.",
+            "Give all machines one HEADRACE_STATE_URL and the right to read and write there, then run the sync again.",
+        ),
         "idempotency_key_reused": Code(
             "service",
             "An Idempotency-Key came a second time, with another request.",
