@@ -253,7 +253,9 @@ class App:
 
         lease_s = self.settings.lease_s
         sweep_s = min(SWEEP_S, lease_s / BEATS_A_LEASE) if self.workspace.is_shared else LOCAL_SWEEP_S
-        settings = {"concurrency": self.settings.workers, "sweep_s": sweep_s, "queue": self.queue}
+        settings: dict[str, Any] = {"concurrency": self.settings.workers, "sweep_s": sweep_s, "queue": self.queue}
+        if self.shared_files is not None:
+            settings["tidy"] = self.shared_files.sweep
         return Worker(self.workspace, self.runs, self.clock.now, **{**settings, **more})
 
     @cached_property

@@ -34,6 +34,7 @@ SWEEP_S = 10.0
 LOCAL_SWEEP_S = 1.0
 """Embedded, another process may have queued a run, and nobody wakes us then."""
 SEEN_EVERY_S = 10.0
+TIDY_EVERY_S = 3600.0
 DRAIN_S = 25.0
 
 Tell = Callable[[int, RunEvent], None]
@@ -41,7 +42,10 @@ Broken = Callable[[int, BaseException], None]
 
 
 class Worker:
-    """Use `start`, then `stop`. `tell` gets every event of every run, `broken` what no run should raise."""
+    """Use `start`, then `stop`. `tell` gets every event of every run, `broken` what no run should raise.
+
+    `tidy` is done once an hour: it removes what crashes left in the depot.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Worker:
         concurrency: int = DEFAULT_CONCURRENCY,
         queue: Queue | None = None,
         sweep_s: float = LOCAL_SWEEP_S,
+        tidy: Callable[[], object] = lambda: None,
         new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
         tell: Tell = lambda _run, _event: None,
         broken: Broken = lambda _run, _error: None,
@@ -63,6 +68,7 @@ class Worker:
         self._queue = queue or LocalQueue()
         self._is_told = queue is not None  # who brought the queue also tells it of queued runs
         self._sweep_s = sweep_s
+        self._tidy = tidy
         self._new_loop = new_loop
         self._tell = tell
         self._broken = broken
@@ -115,7 +121,7 @@ class Worker:
         self._workspace.workers.enter(entry)
 
     def _sweep_on(self) -> None:
-        seen_at = time.monotonic()
+        seen_at = tidied_at = time.monotonic()
         with acting_as(whole("worker")):
             while not self._stopping.wait(self._sweep_s):
                 try:
@@ -123,6 +129,9 @@ class Worker:
                     if time.monotonic() - seen_at >= SEEN_EVERY_S:
                         self._workspace.workers.seen(self.id)
                         seen_at = time.monotonic()
+                    if time.monotonic() - tidied_at >= TIDY_EVERY_S:
+                        tidied_at = time.monotonic()
+                        self._tidy()
                 except Exception as error:  # noqa: BLE001 - the store is busy or away: it is asked again
                     self._broken(0, error)
 
