@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from headrace.service.audit import AuditService
     from headrace.service.history import History
     from headrace.service.runs import RunService
+    from headrace.service.schedule import ScheduleService
+    from headrace.service.sequences import SequenceService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
@@ -162,6 +164,19 @@ class App:
         from headrace.service.runs import RunService
 
         return RunService(self.workspace, self.catalog, self.assembly, self.clock)
+
+    @cached_property
+    def sequences(self) -> SequenceService:
+        from headrace.service.sequences import SequenceService
+
+        return SequenceService(self.workspace, self.catalog, self.runs, self.clock.now)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        from headrace.service.schedule import ScheduleService
+
+        triggers: dict[Any, Any] = {"sync": self.runs.trigger, "sequence": self.sequences.trigger}
+        return ScheduleService(self.catalog, self.workspace.schedules, triggers, self.clock.now)
 
     @cached_property
     def trials(self) -> TrialService:

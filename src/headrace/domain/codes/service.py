@@ -29,6 +29,18 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
             "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
         ),
+        "not_scheduled": Code(
+            "service",
+            "There is nothing to pause.",
+            "The sync or sequence has no schedule: it runs when somebody asks.",
+            "Give it a schedule, or leave it: it does not run by itself.",
+        ),
+        "sequence_busy": Code(
+            "service",
+            "A run of the sequence was not started, because one is under way.",
+            "It takes longer than the time between two starts.",
+            "Wait for it, cancel it, or give the sequence `overlap: queue`.",
+        ),
         "channel_unavailable": Code(
             "service",
             "A channel needs something that is not installed.",
