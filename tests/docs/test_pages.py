@@ -21,7 +21,6 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 IN_LINE = re.compile(r"`(headrace [^`]+)`")
 NEEDED = {"sources", "models", "destinations", "syncs"}
-SECTIONS = NEEDED | {"sequences", "channels", "workspace"}
 
 
 def test_every_relative_link_leads_somewhere(markdown_files: list[Path]) -> None:

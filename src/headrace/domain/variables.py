@@ -38,5 +38,11 @@ VARIABLES = (
     Variable("HEADRACE_MEMORY_LIMIT", "How much memory the comparison may take: `512MB`, `2GB`.", "`1024MB`"),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_ALLOW_HOSTS",
+        "Hosts inside your network that alerts may go to, with commas, each with a port or without: "
+        "`mail.internal:25`. They may be called by plain http too.",
+        "none",
+    ),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )

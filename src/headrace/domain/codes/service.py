@@ -41,6 +41,18 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "It takes longer than the time between two starts.",
             "Wait for it, cancel it, or give the sequence `overlap: queue`.",
         ),
+        "address_refused": Code(
+            "service",
+            "An address that somebody configured was not called.",
+            "It is not https, or it leads to a host inside a network: a name that resolves to one counts too.",
+            "Use an https address out in the world. An admin may except a host of your own with HEADRACE_ALLOW_HOSTS.",
+        ),
+        "channel_failed": Code(
+            "service",
+            "An alert could not be delivered.",
+            "The place it goes to is down, slow, has another address now, or refused the sign-in.",
+            "Nothing at once: it is tried again for some hours. `headrace channels test NAME` tells what comes back.",
+        ),
         "channel_unavailable": Code(
             "service",
             "A channel needs something that is not installed.",
