@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from headrace.service.queue import Queue
     from headrace.service.running import Runner
     from headrace.service.runs import RunService
+    from headrace.service.schedule import ScheduleService
+    from headrace.service.sequences import SequenceService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
@@ -257,6 +259,19 @@ class App:
         if self.shared_files is not None:
             settings["tidy"] = self.shared_files.sweep
         return Worker(self.workspace, self.runs, self.clock.now, **{**settings, **more})
+
+    @cached_property
+    def sequences(self) -> SequenceService:
+        from headrace.service.sequences import SequenceService
+
+        return SequenceService(self.workspace, self.catalog, self.runs, self.clock.now)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        from headrace.service.schedule import ScheduleService
+
+        triggers: dict[Any, Any] = {"sync": self.runs.trigger, "sequence": self.sequences.trigger}
+        return ScheduleService(self.catalog, self.workspace.schedules, triggers, self.clock.now)
 
     @cached_property
     def trials(self) -> TrialService:

@@ -21,6 +21,7 @@ from headrace.cli import (
     keeping,
     listing,
     running,
+    scheduling,
     serving,
     suggesting,
     trying,
@@ -36,7 +37,7 @@ PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
 
 _LOOKING = (demo, configuration, listing, suggesting, trying)
-_DOING = (running, debugging, keeping, serving, working, emulating)
+_DOING = (running, scheduling, debugging, keeping, serving, working, emulating)
 
 
 def main() -> NoReturn:

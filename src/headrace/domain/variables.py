@@ -55,5 +55,11 @@ VARIABLES = (
         "Folders whose files a configuration that comes over HTTP may name, with colons.",
         "those that `headrace apply` took a configuration from",
     ),
+    Variable(
+        "HEADRACE_ALLOW_HOSTS",
+        "Hosts inside your network that alerts may go to, with commas, each with a port or without: "
+        "`mail.internal:25`. They may be called by plain http too.",
+        "none",
+    ),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )

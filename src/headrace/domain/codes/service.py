@@ -35,6 +35,30 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
             "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
         ),
+        "not_scheduled": Code(
+            "service",
+            "There is nothing to pause.",
+            "The sync or sequence has no schedule: it runs when somebody asks.",
+            "Give it a schedule, or leave it: it does not run by itself.",
+        ),
+        "sequence_busy": Code(
+            "service",
+            "A run of the sequence was not started, because one is under way.",
+            "It takes longer than the time between two starts.",
+            "Wait for it, cancel it, or give the sequence `overlap: queue`.",
+        ),
+        "address_refused": Code(
+            "service",
+            "An address that somebody configured was not called.",
+            "It is not https, or it leads to a host inside a network: a name that resolves to one counts too.",
+            "Use an https address out in the world. An admin may except a host of your own with HEADRACE_ALLOW_HOSTS.",
+        ),
+        "channel_failed": Code(
+            "service",
+            "An alert could not be delivered.",
+            "The place it goes to is down, slow, has another address now, or refused the sign-in.",
+            "Nothing at once: it is tried again for some hours. `headrace channels test NAME` tells what comes back.",
+        ),
         "channel_unavailable": Code(
             "service",
             "A channel needs something that is not installed.",
