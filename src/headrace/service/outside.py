@@ -185,7 +185,7 @@ class _Connection(http.client.HTTPConnection):
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         super().__init__(host, port, timeout_s)
-        self.default_port = port if port in (80, 443) else 0  # type: ignore[misc]
+        self.default_port = port if port in (80, 443) else 0
         self.auto_open = 0
         self.was_cut = False
 

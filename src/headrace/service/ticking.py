@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headrace.domain.access import Actor, whole
-from headrace.service.verbs import Record, acting_as
+from headrace.service.verbs import acting_as
 
 Failed = Callable[[str, BaseException], None]
 """Told of a thing by its name, and of why it failed."""
@@ -35,12 +35,10 @@ class Ticking:
         failed: Failed,
         *,
         actor: Actor = whole("scheduler"),
-        record: Record | None = None,
     ) -> None:
         self._things = {thing.name: thing for thing in things}
         self._failed = failed
         self._actor = actor
-        self._record = record
         self._woken = {thing.name: threading.Event() for thing in things}
         self._stopping = threading.Event()
         self._threads = [
@@ -74,7 +72,7 @@ class Ticking:
     def do_once(self, name: str) -> None:
         """Does a thing, here and now; a failure is counted and told."""
         try:
-            with acting_as(self._actor, self._record):
+            with acting_as(self._actor):
                 self._things[name].do()
         except Exception as error:  # noqa: BLE001 - the edge: a bug in one thing must not end it for good
             self.failures[name] += 1

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import pkgutil
 from typing import Any
 
 import pytest
 
-import headrace.service
 from headrace.domain.access import Actor, Role, Scope
 from headrace.domain.errors import UserError
-from headrace.service.verbs import VERBS, acting_as, verb
+from headrace.service.verbs import acting_as, verb
 
-for module in pkgutil.iter_modules(headrace.service.__path__):
-    importlib.import_module(f"headrace.service.{module.name}")
+from .world import all_verbs
+
+VERBS = all_verbs()
 
 CHANGE_NOTHING = {
     "access.invitations",
@@ -110,7 +109,9 @@ def test_a_refusal_names_scope_and_verb() -> None:
         @verb(Scope.ADMIN)
         def shut_down(self) -> None: ...
 
-    VERBS.pop(f"{__name__.rpartition('.')[2]}.shut_down")
+    from headrace.service.verbs import VERBS as known
+
+    known.pop("test_access_roles.shut_down")
     with acting_as(Actor("v@example.com", Role.VIEWER.scopes)), pytest.raises(UserError) as caught:
         Service().shut_down()
 

@@ -174,3 +174,11 @@ def test_preview_and_dry_run_answer_what_the_command_line_shows(web: Web) -> Non
     assert (2, 2) == (plan["rows"], plan["added"])
     assert 1 == len(plan["requests"])
     assert "sk_live_1" not in str(plan)
+
+
+def test_a_model_that_is_none_is_refused_with_its_findings(web: Web) -> None:
+    """What a person types is half a model most of the time."""
+    answered = web.client(Role.EDITOR).post("/api/v1/preview", json={"source": "warehouse"})
+
+    assert 422 == answered.status_code
+    assert answered.json()["findings"]

@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from headrace.domain.errors import UserError
 from headrace.service.verbs import current_actor
-from headrace.store.access import ApiKey, User
+from headrace.store.access import ApiKey, Invitation, Session, User
 from headrace.web.api.models import (
     Accept,
     ActorOut,
     AuditList,
     Credentials,
+    InvitationList,
     Invite,
     KeyList,
     KeyOut,
@@ -24,6 +25,8 @@ from headrace.web.api.models import (
     NewKey,
     NewKeyOut,
     PasswordChange,
+    ProofOut,
+    SessionList,
     UserChange,
     UserList,
     UserOut,
@@ -43,8 +46,7 @@ UserId = Annotated[int, Path(ge=1, le=2**53)]
     "/session", operation_id="sign_in", summary="Sign in with a password", responses={200: {"model": ActorOut}}
 )
 def sign_in(request: Request, app: Headrace, wanted: Credentials) -> Response:
-    address = request.client.host if request.client else ""
-    token = app.access.sign_in(wanted.email, wanted.password, address)
+    token = app.access.sign_in(wanted.email, wanted.password, _address(request))
     actor = app.access.actor_of_session(token)
     assert actor is not None
     found = answer({"name": actor.name, "scopes": sorted(actor.scopes), "user": None})
@@ -76,19 +78,50 @@ def sign_out(request: Request, app: Headrace) -> Response:
     summary="Use a one-time link: become a user, or set a new password",
     responses={200: {"model": UserOut}},
 )
-def use_link(app: Headrace, wanted: Accept) -> Response:
-    return answer(_user(app.access.accept(wanted.token, wanted.email, wanted.name, wanted.password)))
+def use_link(request: Request, app: Headrace, wanted: Accept) -> Response:
+    made = app.access.accept(wanted.token, wanted.email, wanted.name, wanted.password, _address(request))
+    return answer(_user(made))
 
 
 @routes.post(
     "/password",
     operation_id="change_password",
-    summary="Change one's own password; ends all of one's sessions",
+    summary="Change one's own password; ends all of one's sessions and begins a new one here",
     status_code=204,
     response_class=Response,
 )
-def change_password(app: Headrace, wanted: PasswordChange) -> Response:
-    app.access.change_password(wanted.old, wanted.new)
+def change_password(request: Request, app: Headrace, wanted: PasswordChange) -> Response:
+    user = app.access.change_password(wanted.old, wanted.new)
+    found = Response(status_code=204)
+    set_cookie(found, request.app.state.guarding, app.access.open_session(user, _address(request)))
+    return found
+
+
+@routes.get(
+    "/sessions", operation_id="list_sessions", summary="Where one is signed in", responses={200: {"model": SessionList}}
+)
+def sessions(app: Headrace) -> Response:
+    found = app.access.sessions()
+    return answer({"items": [_session(one) for one in found], "total": len(found)})
+
+
+@routes.delete(
+    "/sessions", operation_id="end_sessions", summary="Sign out everywhere", status_code=204, response_class=Response
+)
+def end_sessions(app: Headrace) -> Response:
+    app.access.end_session()
+    return Response(status_code=204)
+
+
+@routes.delete(
+    "/sessions/{session_id}",
+    operation_id="end_session",
+    summary="Sign out in one browser",
+    status_code=204,
+    response_class=Response,
+)
+def end_session(app: Headrace, session_id: Annotated[str, Path(max_length=64)]) -> Response:
+    app.access.end_session(session_id)
     return Response(status_code=204)
 
 
@@ -101,6 +134,29 @@ def users(app: Headrace) -> Response:
 @routes.post("/users", operation_id="invite_user", summary="A link for a new user", responses={200: {"model": LinkOut}})
 def invite(request: Request, app: Headrace, wanted: Invite) -> Response:
     return answer({"link": link_of(request, app.access.invite(wanted.email, wanted.role))})
+
+
+@routes.get(
+    "/invitations",
+    operation_id="list_invitations",
+    summary="Links of people who are not there yet",
+    responses={200: {"model": InvitationList}},
+)
+def invitations(app: Headrace) -> Response:
+    found = app.access.invitations()
+    return answer({"items": [_invitation(one) for one in found], "total": len(found)})
+
+
+@routes.delete(
+    "/invitations/{email}",
+    operation_id="withdraw_invitation",
+    summary="Make such a link worthless",
+    status_code=204,
+    response_class=Response,
+)
+def withdraw_invitation(app: Headrace, email: Annotated[str, Path(max_length=256)]) -> Response:
+    app.access.withdraw_invitation(email)
+    return Response(status_code=204)
 
 
 @routes.post(
@@ -158,14 +214,21 @@ def revoke_key(app: Headrace, key_id: Annotated[int, Path(ge=1, le=2**53)]) -> R
 def audit(
     app: Headrace,
     subject: Annotated[str | None, Query(max_length=200, description="`sync nightly`, `user 3`.")] = None,
+    actor: Annotated[str | None, Query(max_length=256, description="An address, `key:...`, `cli:...`.")] = None,
+    verb: Annotated[str | None, Query(max_length=100, description="`catalog.apply`, `runs.cancel`.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    page = app.audit.entries(subject, limit, cursor)
+    page = app.audit.entries(subject, limit, cursor, actor=actor, verb=verb)
     return answer({"items": [_entry(one) for one in page.items], "cursor": page.cursor})
 
 
-@routes.get("/audit/proof", operation_id="prove_audit", summary="Whether the log was altered afterwards")
+@routes.get(
+    "/audit/proof",
+    operation_id="prove_audit",
+    summary="Whether the log was altered afterwards",
+    responses={200: {"model": ProofOut}},
+)
 def proof(app: Headrace) -> Response:
     return answer(asdict(app.audit.verify()))
 
@@ -180,6 +243,18 @@ def link_of(request: Request, token: str) -> str:
     guarding: Guarding = request.app.state.guarding
     base = guarding.url or str(request.base_url).rstrip("/")
     return f"{base.rstrip('/')}/welcome#{token}"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _session(one: Session) -> dict[str, Any]:
+    return {key: value for key, value in asdict(one).items() if key != "user_id"}
+
+
+def _invitation(one: Invitation) -> dict[str, Any]:
+    return {key: value for key, value in asdict(one).items() if key != "user_id"}
 
 
 def _user(user: User) -> dict[str, Any]:

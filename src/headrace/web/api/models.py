@@ -234,6 +234,32 @@ class LinkOut(BaseModel):
     link: str
 
 
+class InvitationOut(BaseModel):
+    email: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+
+
+class InvitationList(BaseModel):
+    items: list[InvitationOut]
+    total: int
+
+
+class SessionOut(BaseModel):
+    """A browser in which one is signed in."""
+
+    id: str
+    created_at: datetime
+    seen_at: datetime
+    address: str | None
+
+
+class SessionList(BaseModel):
+    items: list[SessionOut]
+    total: int
+
+
 class UserChange(_Taken):
     role: Role | None = None
     disabled: bool | None = None
@@ -287,6 +313,14 @@ class AuditOut(BaseModel):
 class AuditList(BaseModel):
     items: list[AuditOut]
     cursor: str | None
+
+
+class ProofOut(BaseModel):
+    """Whether the audit log is as it was written."""
+
+    entries: int
+    head: str = Field(description="The hash over all entries. Kept elsewhere, it shows later that they are the same.")
+    broken_at: int | None = Field(description="The first entry that was altered or is missing.")
 
 
 class SecretOut(BaseModel):
