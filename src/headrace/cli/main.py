@@ -13,7 +13,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from headrace.cli import configuration, debugging, demo, emulating, keeping, listing, running, suggesting, trying
+from headrace.cli import (
+    configuration,
+    debugging,
+    demo,
+    emulating,
+    keeping,
+    listing,
+    operating,
+    running,
+    suggesting,
+    trying,
+)
 from headrace.cli.console import complain, say, say_json
 from headrace.cli.session import choose_workspace
 from headrace.domain.errors import Bug, ConfigurationError, HeadraceError
@@ -86,7 +97,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, emulating):
+    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, operating, emulating):
         part.register(app)
     return app
 

@@ -36,7 +36,18 @@ VARIABLES = (
         "none",
     ),
     Variable("HEADRACE_MEMORY_LIMIT", "How much memory the comparison may take: `512MB`, `2GB`.", "`1024MB`"),
+    Variable(
+        "HEADRACE_RETENTION_DAYS",
+        "How many days API calls and outcomes of rows are kept where the workspace does not say; `forever` keeps all.",
+        "calls 30, rows 90",
+    ),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_LOG",
+        "How `serve` and `worker` log, to standard error: `text` for people, `json` for programs.",
+        "`text` on a terminal, else `json`",
+    ),
+    Variable("HEADRACE_LOG_LEVEL", "From which level on: `debug`, `info`, `warning`, `error`.", "`info`"),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )
