@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
+from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.redaction import Redactor
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
-    from headrace.service.history import History
+    from headrace.service.history import CurlWriter, History
+    from headrace.service.objects import ObjectService
     from headrace.service.operations import OperationsService
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
-    from headrace.service.verbs import Record
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -146,7 +146,7 @@ class App:
     def catalog(self) -> CatalogService:
         scratch = str(self._workspace.tmp_path) if self._workspace else ""
 
-        def faults(config: DestinationConfig, name: str) -> dict[str, str]:
+        def faults(config: Any, name: str) -> dict[str, str]:
             return secret_faults(config, name, self.secrets)
 
         return CatalogService(
@@ -154,7 +154,13 @@ class App:
             lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb),
             faults,
             self._read_secrets_beside,
+            FilesAllowed(self._allowed_folders),
         )
+
+    def _allowed_folders(self) -> list[Path]:
+        named = [Path(one) for one in self.settings.environment.get("HEADRACE_FILES", "").split(os.pathsep) if one]
+        applied = self._workspace.catalog.setting(FOLDERS, []) if self._workspace else []
+        return [*named, *(Path(one) for one in applied)]
 
     # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
 
@@ -188,21 +194,22 @@ class App:
         return History(self.workspace)
 
     @cached_property
+    def curl(self) -> CurlWriter:
+        from headrace.service.history import CurlWriter
+
+        return CurlWriter(self.catalog, self.assembly, self.secrets)
+
+    @cached_property
     def vault(self) -> VaultService:
         from headrace.service.vault import VaultService
 
         return VaultService(self.workspace.vault(self.settings.keys))
 
-    @property
-    def recorder(self) -> Record | None:
-        """What keeps the audit log; None without a workspace."""
-        return self.access.record if self._workspace is not None else None
-
     @cached_property
     def access(self) -> AccessService:
         from headrace.service.access import AccessService
 
-        return AccessService(self.workspace.access, self.workspace.audit, self.clock.now)
+        return AccessService(self.workspace.access, self.clock.now)
 
     @cached_property
     def audit(self) -> AuditService:
@@ -215,6 +222,12 @@ class App:
         from headrace.service.operations import OperationsService
 
         return OperationsService(self.workspace, self.catalog, self.settings.environment)
+
+    @cached_property
+    def objects(self) -> ObjectService:
+        from headrace.service.objects import ObjectService
+
+        return ObjectService(self.catalog, self.workspace.catalog)
 
     @cached_property
     def suggestions(self) -> SuggestionService:

@@ -22,6 +22,7 @@ from headrace.cli import (
     listing,
     operating,
     running,
+    serving,
     suggesting,
     trying,
 )
@@ -97,7 +98,19 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, operating, emulating):
+    for part in (
+        demo,
+        configuration,
+        listing,
+        suggesting,
+        trying,
+        running,
+        debugging,
+        keeping,
+        operating,
+        serving,
+        emulating,
+    ):
         part.register(app)
     return app
 

@@ -49,5 +49,10 @@ VARIABLES = (
         "`text` on a terminal, else `json`",
     ),
     Variable("HEADRACE_LOG_LEVEL", "From which level on: `debug`, `info`, `warning`, `error`.", "`info`"),
+    Variable(
+        "HEADRACE_FILES",
+        "Folders whose files a configuration that comes over HTTP may name, with colons.",
+        "those that `headrace apply` took a configuration from",
+    ),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )

@@ -79,7 +79,7 @@ class Workspace:
         self.calls = Calls(self.database)
         self.outcomes = Outcomes(self.database)
         self.access = Access(self.database, now)
-        self.audit = Audit(self.database, now)
+        self.audit = Audit(self.database)
         self.events = RunEvents(self.database, now)
         self.workers = Workers(self.database, now)
         self.acknowledgements = Acknowledgements(self.database)

@@ -102,7 +102,7 @@ class Wall:
         try:
             if actor is None:
                 return await self.app(scope, limited, guarded)
-            with acting_as(actor, self.access.record):
+            with acting_as(actor):
                 return await self.app(scope, limited, guarded)
         except _TooLarge:
             return await problem_of(_too_large())(scope, receive, guarded)

@@ -29,6 +29,19 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A word or a negative number where days belong, or a key that retention does not have.",
             "Write a number of days from 1, or null (in HEADRACE_RETENTION_DAYS: `forever`) to keep for ever.",
         ),
+        # Schedules, sequences, alerts ------------------------------------------------------------------------------
+        "schedule_invalid": Code(
+            "service",
+            "A schedule can't be carried out.",
+            "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
+            "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
+        "channel_unavailable": Code(
+            "service",
+            "A channel needs something that is not installed.",
+            "Apprise is an extra: `pip install headrace` does not bring it.",
+            "Install `headrace[apprise]`, or use a channel of type `webhook` or `email`.",
+        ),
         # Keys of the secrets ---------------------------------------------------------------------------------------
         "vault_key_missing": Code(
             "service",
@@ -138,6 +151,18 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "So much is being previewed and planned that one more must wait.",
             "Many people, or a program in a loop, ask for heavy work at once.",
             "Try again in some seconds.",
+        ),
+        "path_not_allowed": Code(
+            "service",
+            "A configuration that came over HTTP names a file outside the folders that are allowed.",
+            "Somebody typed a path of the server, or of their own machine.",
+            "Allow its folder with HEADRACE_FILES on the server, or apply the file there with `headrace apply`.",
+        ),
+        "request_invalid": Code(
+            "service",
+            "A request of the API is not what its route takes.",
+            "A misspelt field or parameter, a value of another type, a wrong method.",
+            "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
         ),
     }
 )
