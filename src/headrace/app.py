@@ -17,6 +17,7 @@ from headrace.domain.errors import UserError
 from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
+from headrace.service.redaction import Redactor
 from headrace.service.secrets import Secrets
 from headrace.store.keys import GivenKeys
 from headrace.store.workspace import Workspace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from headrace.service.audit import AuditService
     from headrace.service.history import CurlWriter, History
     from headrace.service.objects import ObjectService
+    from headrace.service.operations import OperationsService
     from headrace.service.queue import Queue
     from headrace.service.running import Runner
     from headrace.service.runs import RunService
@@ -142,6 +144,15 @@ class App:
         return self._workspace
 
     @cached_property
+    def redactor(self) -> Redactor:
+        """What takes this process's secrets out of its logs."""
+        redactor = Redactor()
+        for known in (str(self.settings.workspace), self.settings.environment.get("HEADRACE_KEY", "")):
+            for part in [known] if "://" in known else known.split(","):
+                redactor.add(part)
+        return redactor
+
+    @cached_property
     def secrets(self) -> Secrets:
         return self._secrets([])
 
@@ -149,7 +160,7 @@ class App:
         folders = [*beside, Path.cwd()]
         if self._workspace is not None:
             folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
-        return Secrets(self.settings.environment, folders, self._kept_secret)
+        return Secrets(self.settings.environment, folders, self._kept_secret, self.redactor.add)
 
     def _read_secrets_beside(self, folders: Sequence[Path]) -> None:
         """The `.env` files beside a configuration that is being checked count before those of earlier ones."""
@@ -308,6 +319,12 @@ class App:
         from headrace.service.audit import AuditService
 
         return AuditService(self.workspace.audit)
+
+    @cached_property
+    def operations(self) -> OperationsService:
+        from headrace.service.operations import OperationsService
+
+        return OperationsService(self.workspace, self.catalog, self.settings.environment)
 
     @cached_property
     def objects(self) -> ObjectService:

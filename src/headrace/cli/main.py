@@ -20,6 +20,7 @@ from headrace.cli import (
     emulating,
     keeping,
     listing,
+    operating,
     running,
     scheduling,
     serving,
@@ -37,7 +38,7 @@ PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
 
 _LOOKING = (demo, configuration, listing, suggesting, trying)
-_DOING = (running, scheduling, debugging, keeping, serving, working, emulating)
+_DOING = (running, scheduling, debugging, keeping, operating, serving, working, emulating)
 
 
 def main() -> NoReturn:

@@ -48,8 +48,19 @@ VARIABLES = (
         "`60`",
     ),
     Variable("HEADRACE_WORKERS", "How many runs a worker does at once.", "`4`"),
+    Variable(
+        "HEADRACE_RETENTION_DAYS",
+        "How many days API calls and outcomes of rows are kept where the workspace does not say; `forever` keeps all.",
+        "calls 30, rows 90",
+    ),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_LOG",
+        "How `serve` and `worker` log, to standard error: `text` for people, `json` for programs.",
+        "`text` on a terminal, else `json`",
+    ),
+    Variable("HEADRACE_LOG_LEVEL", "From which level on: `debug`, `info`, `warning`, `error`.", "`info`"),
     Variable(
         "HEADRACE_FILES",
         "Folders whose files a configuration that comes over HTTP may name, with colons.",

@@ -28,6 +28,13 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Operations ------------------------------------------------------------------------------------------------
+        "retention_invalid": Code(
+            "service",
+            "A time to keep things for is none.",
+            "A word or a negative number where days belong, or a key that retention does not have.",
+            "Write a number of days from 1, or null (in HEADRACE_RETENTION_DAYS: `forever`) to keep for ever.",
+        ),
         # Schedules, sequences, alerts ------------------------------------------------------------------------------
         "schedule_invalid": Code(
             "service",
