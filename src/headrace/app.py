@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
     from headrace.service.history import History
+    from headrace.service.insights import InsightService
     from headrace.service.runs import RunService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
@@ -175,6 +176,12 @@ class App:
         from headrace.service.history import History
 
         return History(self.workspace)
+
+    @cached_property
+    def insights(self) -> InsightService:
+        from headrace.service.insights import InsightService
+
+        return InsightService(self.workspace, self.catalog, self.assembly, self.clock.now)
 
     @cached_property
     def vault(self) -> VaultService:
