@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
     from headrace.service.history import CurlWriter, History
+    from headrace.service.insights import InsightService
     from headrace.service.objects import ObjectService
     from headrace.service.operations import OperationsService
     from headrace.service.queue import Queue
@@ -301,6 +302,12 @@ class App:
         from headrace.service.history import CurlWriter
 
         return CurlWriter(self.catalog, self.assembly, self.secrets)
+
+    @cached_property
+    def insights(self) -> InsightService:
+        from headrace.service.insights import InsightService
+
+        return InsightService(self.workspace, self.catalog, self.assembly, self.clock.now)
 
     @cached_property
     def vault(self) -> VaultService:

