@@ -8,10 +8,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs lock bench clean lint
+.PHONY: help serve demo test check format docs lock bench clean lint
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(READY) ## Serve the workspace in ./.headrace until Ctrl-C: API, schedules, runs
+	$(BIN)/headrace serve
 
 demo: $(READY) ## Sync the sample warehouse into the Vitally emulator and tell what happened
 	$(BIN)/headrace demo

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import UserError
+from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
 from headrace.service.secrets import Secrets
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from headrace.service.access import AccessService
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
-    from headrace.service.history import History
+    from headrace.service.history import CurlWriter, History
+    from headrace.service.objects import ObjectService
     from headrace.service.queue import Queue
     from headrace.service.running import Runner
     from headrace.service.runs import RunService
+    from headrace.service.schedule import ScheduleService
+    from headrace.service.sequences import SequenceService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
-    from headrace.service.verbs import Record
     from headrace.service.worker import Worker
     from headrace.store.depot import SharedFiles
 
@@ -167,7 +169,7 @@ class App:
     def catalog(self) -> CatalogService:
         scratch = str(self._workspace.tmp_path) if self._workspace else ""
 
-        def faults(config: DestinationConfig, name: str) -> dict[str, str]:
+        def faults(config: Any, name: str) -> dict[str, str]:
             return secret_faults(config, name, self.secrets)
 
         return CatalogService(
@@ -175,7 +177,13 @@ class App:
             lambda name, config: opened_source(name, config, self.secrets, scratch, self.settings.memory_limit_mb),
             faults,
             self._read_secrets_beside,
+            FilesAllowed(self._allowed_folders),
         )
+
+    def _allowed_folders(self) -> list[Path]:
+        named = [Path(one) for one in self.settings.environment.get("HEADRACE_FILES", "").split(os.pathsep) if one]
+        applied = self._workspace.catalog.setting(FOLDERS, []) if self._workspace else []
+        return [*named, *(Path(one) for one in applied)]
 
     # What loads the engine is loaded when it is asked for: `start_ahead` goes before it, and many commands need none.
 
@@ -253,6 +261,19 @@ class App:
         return Worker(self.workspace, self.runs, self.clock.now, **{**settings, **more})
 
     @cached_property
+    def sequences(self) -> SequenceService:
+        from headrace.service.sequences import SequenceService
+
+        return SequenceService(self.workspace, self.catalog, self.runs, self.clock.now)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        from headrace.service.schedule import ScheduleService
+
+        triggers: dict[Any, Any] = {"sync": self.runs.trigger, "sequence": self.sequences.trigger}
+        return ScheduleService(self.catalog, self.workspace.schedules, triggers, self.clock.now)
+
+    @cached_property
     def trials(self) -> TrialService:
         from headrace.service.trials import TrialService
 
@@ -265,27 +286,34 @@ class App:
         return History(self.workspace)
 
     @cached_property
+    def curl(self) -> CurlWriter:
+        from headrace.service.history import CurlWriter
+
+        return CurlWriter(self.catalog, self.assembly, self.secrets)
+
+    @cached_property
     def vault(self) -> VaultService:
         from headrace.service.vault import VaultService
 
         return VaultService(self.workspace.vault(self.settings.keys))
 
-    @property
-    def recorder(self) -> Record | None:
-        """What keeps the audit log; None without a workspace."""
-        return self.access.record if self._workspace is not None else None
-
     @cached_property
     def access(self) -> AccessService:
         from headrace.service.access import AccessService
 
-        return AccessService(self.workspace.access, self.workspace.audit, self.clock.now)
+        return AccessService(self.workspace.access, self.clock.now)
 
     @cached_property
     def audit(self) -> AuditService:
         from headrace.service.audit import AuditService
 
         return AuditService(self.workspace.audit)
+
+    @cached_property
+    def objects(self) -> ObjectService:
+        from headrace.service.objects import ObjectService
+
+        return ObjectService(self.catalog, self.workspace.catalog)
 
     @cached_property
     def suggestions(self) -> SuggestionService:

@@ -22,7 +22,7 @@ from headrace.cli.main import build
 from headrace.destinations import DESTINATION_KINDS, destination_kind
 from headrace.destinations.http.statuses import Statuses
 from headrace.destinations.settings import RateLimitSetting
-from headrace.domain import config, rules
+from headrace.domain import channels, config, rules
 from headrace.domain.codes import ABOUT, CODES
 from headrace.domain.columns import ColumnType
 from headrace.domain.fitting import AS_TYPES, converts, fits, offer
@@ -43,6 +43,7 @@ from headrace.domain.templates.environment import DEEPEST, TAGS
 from headrace.domain.templates.template import LONGEST
 from headrace.domain.templates.values import MOST_CHARACTERS, MOST_ITERATIONS, MOST_WORK
 from headrace.domain.variables import VARIABLES
+from headrace.service.documents import SECTION
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 GOLDEN = Path(__file__).parents[1] / "unit" / "domain" / "liquid_golden.json"
@@ -86,7 +87,10 @@ MEANINGS = {
     "SyncConfig.removed": "What happens to the record of a row that left the model.",
     "SyncConfig.guard": "How many removals may be made unasked.",
     "SyncConfig.recheck_skipped_after": "When a skipped row is asked again although it did not change.",
-    "SyncConfig.schedule": "When it runs by itself. Kept and checked in this release, and not carried out yet.",
+    "SyncConfig.schedule": "When it runs by itself, where a server is up.",
+    "WebhookChannel.type": "A webhook.",
+    "EmailChannel.type": "Mail.",
+    "AppriseChannel.type": "Any place that Apprise knows. Needs `headrace[apprise]`.",
     "WorkspaceConfig.name": "Part of what makes message ids unique. Do not change it once events were sent.",
     "ColumnRule.column": "Name of the column.",
     "StaticRule.static": "The value.",
@@ -228,14 +232,19 @@ def configuration_page() -> str:
 
 
 def _configuration_lines() -> Iterator[str]:
-    yield "YAML with the sections `sources`, `models`, `destinations`, `syncs`, `workspace`, in one file or a folder"
-    yield "of files. `headrace schema` prints the same as JSON Schema, for an editor's completion."
+    yield f"YAML with the sections {', '.join(code(one) for one in SECTION.values())}, `workspace`,"
+    yield "in one file or a folder of files."
+    yield "`headrace schema` prints the same as JSON Schema, for an editor's completion."
     yield ""
     chapters: list[tuple[str, str, type[BaseModel]]] = [
         ("Sources: duckdb, sqlite, csv, parquet", "sources", config.FileSource),
         ("Sources: postgres", "sources", config.PostgresSource),
         ("Models", "models", config.ModelConfig),
         ("Syncs", "syncs", config.SyncConfig),
+        ("Sequences", "sequences", config.SequenceConfig),
+        ("Channels: webhook", "channels", channels.WebhookChannel),
+        ("Channels: email", "channels", channels.EmailChannel),
+        ("Channels: apprise", "channels", channels.AppriseChannel),
         ("The workspace", "workspace", config.WorkspaceConfig),
     ]
     for title, section, model in chapters:
@@ -244,6 +253,7 @@ def _configuration_lines() -> Iterator[str]:
     yield from ("## Destinations", "")
     for kind in DESTINATION_KINDS:
         yield f"Section `destinations`. The keys of type `{kind}` stand in [its own page]({kind}.md#settings)."
+    yield "Each takes `alerts` beside them: [alerts](#alerts)."
     yield ""
     yield from (
         "## Rules",
@@ -263,6 +273,7 @@ def _configuration_lines() -> Iterator[str]:
         ("Secrets", config.SecretRef),
         ("Match", config.MatchConfig),
         ("Guard", config.Guard),
+        ("Alerts", config.AlertsConfig),
         ("Schedule: every", config.Every),
         ("Schedule: cron", config.Cron),
     ):
@@ -347,6 +358,7 @@ _WORDS: dict[Any, str] = {
     config.SecretRef: "[secret](#secrets)",
     config.MatchConfig: "[match](#match)",
     config.Guard: "[guard](#guard)",
+    config.AlertsConfig: "[alerts](#alerts)",
     config.Every: "[every](#schedule-every)",
     config.Cron: "[cron](#schedule-cron)",
     RateLimitSetting: "`{requests: N, per_seconds: N}`, or `none`",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli.console import clean, count, glyph, is_terminal, painted, say, say_json, say_table, shortened
+from headrace.cli.scheduling import register_sequences
 from headrace.cli.session import Json, opened
 from headrace.domain.outcome import RunStatus
 from headrace.service.answers import run_document
@@ -25,6 +26,8 @@ _KINDS: dict[str, tuple[Kind, str]] = {
     "models": ("model", "Queries with a primary key: list them, show one."),
     "destinations": ("destination", "Where rows go: list them, show one, test its tokens."),
     "syncs": ("sync", "Models delivered to destinations, and how they last ran: list them, show one."),
+    "sequences": ("sequence", "Syncs that run in an order: list them, show one, run one."),
+    "channels": ("channel", "Where alerts go: list them, show one."),
 }
 
 
@@ -35,6 +38,8 @@ def register(app: typer.Typer) -> None:
         group.command("show", help=f"Show one {kind} as YAML.")(_shower(section, kind))
         if kind == "destination":
             group.command("test")(try_destination)
+        elif kind == "sequence":
+            register_sequences(group)
         app.add_typer(group, name=section)
     group = typer.Typer(help="Runs, newest first: list them, show one.", invoke_without_command=True)
     group.callback()(list_runs)
@@ -85,6 +90,8 @@ def _say_objects(kind: Kind, documents: dict[str, dict[str, Any]]) -> None:
         "source": ("name", "type", "where"),
         "model": ("name", "source", "primary key", "rows from"),
         "destination": ("name", "type", "settings"),
+        "sequence": ("name", "syncs", "stops", "schedule"),
+        "channel": ("name", "type", "where"),
     }[kind]
     say_table(headers, [[clean(cell) for cell in _cells(kind, name, one)] for name, one in documents.items()])
 
@@ -96,9 +103,26 @@ def _cells(kind: Kind, name: str, one: dict[str, Any]) -> list[str]:
         case "model":
             rows = one.get("table") or shortened(" ".join(str(one.get("sql") or one.get("sql_file")).split()), 60)
             return [name, one["source"], ", ".join(one["primary_key"]), rows]
+        case "sequence":
+            return [name, ", ".join(one["syncs"]), one.get("stop", "fatal"), schedule_words(one)]
+        case "channel":
+            where = one.get("url") or ", ".join([one["to"]] if isinstance(one.get("to"), str) else one.get("to", []))
+            return [name, one["type"], where if isinstance(where, str) else "a secret"]
         case _:
             said = [f"{key}={value}" for key, value in one.items() if key != "type" and not isinstance(value, dict)]
             return [name, one["type"], ", ".join(said)]
+
+
+def schedule_words(document: dict[str, Any]) -> str:
+    """When an object runs by itself, in words."""
+    from pydantic import TypeAdapter
+
+    from headrace.domain.config import Schedule
+    from headrace.domain.schedule import in_words
+
+    if document.get("schedule") is None:
+        return "manual"
+    return in_words(TypeAdapter(Schedule).validate_python(document["schedule"]))
 
 
 def _last_runs(app: App, documents: dict[str, dict[str, Any]]) -> dict[str, Run | None]:

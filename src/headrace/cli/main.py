@@ -21,6 +21,8 @@ from headrace.cli import (
     keeping,
     listing,
     running,
+    scheduling,
+    serving,
     suggesting,
     trying,
     working,
@@ -33,6 +35,9 @@ INTERRUPTED = 130
 STDOUT = 1
 PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
+
+_LOOKING = (demo, configuration, listing, suggesting, trying)
+_DOING = (running, scheduling, debugging, keeping, serving, working, emulating)
 
 
 def main() -> NoReturn:
@@ -97,7 +102,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    for part in (demo, configuration, listing, suggesting, trying, running, debugging, keeping, emulating, working):
+    for part in (*_LOOKING, *_DOING):
         part.register(app)
     return app
 

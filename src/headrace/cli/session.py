@@ -40,7 +40,7 @@ def opened_with(settings: Settings, *, create: bool = False, optional: bool = Fa
     from headrace.domain.access import whole
     from headrace.service.verbs import acting_as
 
-    with App.open(settings, create=create, optional=optional) as app, acting_as(whole(_who()), app.recorder):
+    with App.open(settings, create=create, optional=optional) as app, acting_as(whole(_who())):
         yield app
 
 

@@ -35,17 +35,28 @@ class Role(StrEnum):
                 return frozenset(Scope)
 
 
+PROGRAM = frozenset({"scheduler", "worker"})
+"""Names of parts of the program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks. `name` stands in the audit log: an e-mail address, `key:<prefix>`, `cli:<user>`, `scheduler`.
 
-    `address` is where a request came from, as far as that is known.
+    `user_id` is the person, also where one of that person's API keys asks (`key_id`). `address` is where a request
+    came from, as far as that is known.
     """
 
     name: str
     scopes: frozenset[Scope]
     user_id: int | None = None
     address: str | None = None
+    key_id: int | None = None
+
+    @property
+    def is_program(self) -> bool:
+        """Whether the program asks by itself: what it does stands in the runs, not in the audit log."""
+        return self.name in PROGRAM
 
     def demand(self, scope: Scope, verb: str) -> None:
         """Raises UserError `forbidden` where this actor does not hold the scope."""

@@ -157,11 +157,42 @@ class ModelConfig(_Strict):
         return self
 
 
+AlertKind = Literal["run_failed", "rejections", "held", "silent", "slow"]
+ALERT_KINDS: tuple[AlertKind, ...] = ("run_failed", "rejections", "held", "silent", "slow")
+
+
+class AlertsConfig(_Strict):
+    """What is told to whom about the syncs of a destination; a sync may say otherwise, key by key."""
+
+    channels: list[str] = Field(default_factory=list, description="Names of channels.")
+    on: list[AlertKind] = Field(default_factory=lambda: list(ALERT_KINDS), description="Which kinds of alert.")
+    rejected_percent: float = Field(
+        default=5, ge=0, lt=100, description="`rejections`: told above this share of the planned rows."
+    )
+    silent_days: int | None = Field(
+        default=None, ge=1, le=366, description="`silent`: told when nothing was delivered for so many days."
+    )
+    slow_minutes: int | None = Field(
+        default=None, ge=1, le=100_000, description="`slow`: told when a run takes longer than that."
+    )
+
+
+def _kind_of_alerts(raw: Any) -> str:
+    return "switch" if isinstance(raw, str | bool) else "alerts"
+
+
+AlertsOfSync = Annotated[
+    Annotated[AlertsConfig, Tag("alerts")] | Annotated[Literal["off"], Tag("switch")],
+    Discriminator(_kind_of_alerts),
+]
+
+
 class DestinationConfig(_Strict):
-    """A destination: its type, and settings that the type declares."""
+    """A destination: its type, settings that the type declares, and what every destination has."""
 
     type: str
     settings: Mapping[str, Any]
+    alerts: AlertsConfig | None = None
 
 
 class MatchConfig(_Strict):
@@ -207,6 +238,10 @@ Schedule = Annotated[
 ]
 
 
+Overlap = Literal["skip", "queue"]
+_OVERLAP = "What happens when it is due and still runs: `skip` leaves that time out, `queue` runs once more afterwards."
+
+
 def _kind_of_section(raw: Any) -> str:
     if not isinstance(raw, Mapping):
         return "rule"
@@ -243,6 +278,10 @@ class SyncConfig(_Strict):
     guard: Guard = Guard()
     recheck_skipped_after: Span = timedelta(hours=24)
     schedule: Schedule | None = None
+    overlap: Overlap = Field(default="skip", description=_OVERLAP)
+    alerts: AlertsOfSync | None = Field(
+        default=None, description="Overrides the keys of the destination's `alerts`; `off` tells nobody."
+    )
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -265,6 +304,30 @@ def _as_rule(section: dict[str, Rule] | Rule | None) -> Rule | None:
 
 SECTIONS = ("event", "timestamp", "traits", "properties", "parameters")
 """The sections of a sync that hold rules, beside `fields`."""
+
+
+class SequenceConfig(_Strict):
+    """Syncs that run in this order, each after the end of the one before."""
+
+    syncs: list[str] = Field(min_length=1, description="Names of syncs.")
+    schedule: Schedule | None = Field(default=None, description="When it runs by itself.")
+    overlap: Overlap = Field(default="skip", description=_OVERLAP)
+    stop: Literal["fatal", "rejections", "never"] = Field(
+        default="fatal",
+        description="After which end the rest is left out: of a run that did not get through, "
+        "of one with too many rejected rows too, or of none.",
+    )
+    max_rejected_percent: float = Field(
+        default=0, ge=0, lt=100, description="`stop: rejections`: too many is more than this share of the planned rows."
+    )
+
+    @field_validator("syncs")
+    @classmethod
+    def _each_once(cls, syncs: list[str]) -> list[str]:
+        twice = next((one for one in syncs if syncs.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f'names the sync "{twice}" twice; name it once')
+        return syncs
 
 
 class WorkspaceConfig(_Strict):

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from headrace.domain import rules as r
 from headrace.domain.coerce import Mismatch, check_field, conversion, jsonable, read_datetime
 from headrace.domain.columns import Columns, ColumnType, column_named
-from headrace.domain.config import SECTIONS, Cron, ModelConfig, SyncConfig
+from headrace.domain.config import SECTIONS, ModelConfig, SyncConfig
 from headrace.domain.errors import Finding
 from headrace.domain.fitting import converts, fits, may_be, offer
+from headrace.domain.schedule import lint_schedule
 from headrace.domain.shapes import near, shape_findings
 from headrace.domain.spec import DestinationSpec, Field, FieldType, Mode, ObjectSpec, SyncTypeSpec
 
@@ -85,9 +86,8 @@ def _lint_choices(path: str, sync: SyncConfig, target: ObjectSpec) -> Iterator[F
         message = f"Removed rows of {target.title} can't be answered with {sync.removed}, only with "
         message += f"{' or '.join(sorted(target.removed_rules))}."
         yield Finding("unknown_value", message, f"{path}.removed")
-    if isinstance(sync.schedule, Cron) and not _is_zone(sync.schedule.timezone):
-        message = f'"{sync.schedule.timezone}" is no IANA time zone. Write for example Europe/Berlin.'
-        yield Finding("unknown_value", message, f"{path}.schedule.timezone")
+    if sync.schedule is not None:
+        yield from lint_schedule(f"{path}.schedule", sync.schedule)
 
 
 def _lint_sections(path: str, sync: SyncConfig, sync_type: SyncTypeSpec, target: ObjectSpec) -> Iterator[Finding]:

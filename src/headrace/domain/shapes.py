@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from headrace.domain.config import ModelConfig, SyncConfig
+from headrace.domain.channels import CHANNEL_MODELS, CHANNEL_TYPES
+from headrace.domain.config import AlertsConfig, ModelConfig, SequenceConfig, SyncConfig
 from headrace.domain.errors import Finding
 from headrace.domain.rules import KINDS
 
@@ -31,10 +32,10 @@ def shape_findings(
     """Every fault of a document that a model refused. `keys` are what an unknown key may have meant."""
     for detail in error.errors(include_url=False):
         where = _walk(detail["loc"], document)
-        yield Finding(*_words(detail, where, keys), ".".join((path, *where)))
+        yield Finding(*_words(detail, where, keys, path), ".".join((path, *where)))
 
 
-def _words(detail: ErrorDetails, where: Sequence[str], keys: Sequence[str]) -> tuple[str, str]:
+def _words(detail: ErrorDetails, where: Sequence[str], keys: Sequence[str], path: str) -> tuple[str, str]:
     """(code, message) of one of pydantic's faults."""
     name = where[-1] if where else "this"
     said = detail["msg"].removeprefix("Value error, ")
@@ -44,7 +45,8 @@ def _words(detail: ErrorDetails, where: Sequence[str], keys: Sequence[str]) -> t
         case "missing":
             return "key_missing", f'"{name}" is required.'
         case "union_tag_not_found" | "union_tag_invalid":
-            return "unknown_value", f"A source needs a type: {', '.join(SOURCE_TYPES)}."
+            kind, types = ("channel", CHANNEL_TYPES) if path.startswith("channels.") else ("source", SOURCE_TYPES)
+            return "unknown_value", f"A {kind} needs a type: {', '.join(types)}."
         case "literal_error":
             expected = str(detail.get("ctx", {}).get("expected", "")).replace("'", "")
             return "unknown_value", f'"{detail["input"]}" is no value of "{name}": it is one of {expected}.'
@@ -55,8 +57,9 @@ def _words(detail: ErrorDetails, where: Sequence[str], keys: Sequence[str]) -> t
             return "wrong_type", f'"{name}": {said[0].lower()}{said[1:]}.'
 
 
+_MODELS: tuple[type[BaseModel], ...] = (SyncConfig, ModelConfig, SequenceConfig, AlertsConfig, *CHANNEL_MODELS)
 _KEYS = sorted(
-    {alias for model in (SyncConfig, ModelConfig) for alias in model.model_fields}
+    {field.alias or name for model in _MODELS for name, field in model.model_fields.items()}
     | {"path", "type", "statement_timeout", "url", "host", "port", "database", "user", "password", "sslmode"}
     | {"as", "null", "empty_string", "by", "timezone", *KINDS}
 )
@@ -79,4 +82,7 @@ def _walk(loc: Sequence[str | int], document: Any) -> list[str]:
     return found
 
 
-_TAGS = frozenset({*KINDS, *SOURCE_TYPES, "every", "cron", "rule", "rules"})
+_TAGS = frozenset(
+    {*KINDS, *SOURCE_TYPES, *CHANNEL_TYPES, "every", "cron", "rule", "rules"}
+    | {"alerts", "switch", "written", "reference"}
+)

@@ -50,5 +50,16 @@ VARIABLES = (
     Variable("HEADRACE_WORKERS", "How many runs a worker does at once.", "`4`"),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable(
+        "HEADRACE_FILES",
+        "Folders whose files a configuration that comes over HTTP may name, with colons.",
+        "those that `headrace apply` took a configuration from",
+    ),
+    Variable(
+        "HEADRACE_ALLOW_HOSTS",
+        "Hosts inside your network that alerts may go to, with commas, each with a port or without: "
+        "`mail.internal:25`. They may be called by plain http too.",
+        "none",
+    ),
     Variable("HEADRACE_DEBUG", "`1` shows the traceback of a fault of ours.", "none"),
 )

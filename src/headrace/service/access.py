@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from headrace.domain.access import Actor, Role, Scope
 from headrace.domain.errors import NotFound, UserError
 from headrace.service.passwords import check_password, hash_password, is_password
-from headrace.service.verbs import Change, current_actor, note, verb
-from headrace.store.access import Access, ApiKey, Invitation, User
-from headrace.store.audit import Audit
+from headrace.service.verbs import current_actor, verb
+from headrace.store.access import Access, ApiKey, Invitation, Session, User
+from headrace.store.changes import doing
 
 IDLE = timedelta(hours=8)
 ABSOLUTE = timedelta(days=7)
@@ -24,21 +25,30 @@ KEY_HEAD = "hr_"
 REMEMBERED = timedelta(hours=1)
 LONGEST_WAIT = timedelta(minutes=15)
 FREE_TRIES = 5
-FREE_TRIES_OF_ADDRESS = 20
+FREE_TRIES_OF_ADDRESS = 10
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom an issuer of OpenID Connect vouches for. `role` is what the settings give such a stranger, if anything."""
+
+    subject: str
+    email: str
+    email_verified: bool
+    name: str
+    role: Role | None
 
 
 class AccessService:
     """Who may come into one workspace."""
 
-    def __init__(self, access: Access, audit: Audit, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, access: Access, now: Callable[[], datetime], is_password: Callable[[str | None, str], bool] = is_password
+    ) -> None:
         self._access = access
-        self._audit = audit
         self._now = now
-
-    def record(self, actor: Actor, verb_name: str, change: Change) -> None:
-        """Writes an entry of the audit log: what `acting_as` is given."""
-        self._audit.add(actor.name, actor.address, verb_name, change.subject, change.before, change.after)
+        self._is_password = is_password
 
     # The way in: asked by nobody yet, so these are no verbs ---------------------------------------------------------
 
@@ -49,15 +59,12 @@ class AccessService:
         """The token of a one-time link that makes the first owner; None once there is a user. Voids the one before."""
         if self._access.has_users():
             return None
-        token = secrets.token_urlsafe(32)
-        link = Invitation(None, Role.ADMIN, None, self._now() + LINK_LASTS)
-        self._access.invite(token, link, only=True)
-        return token
+        return self._link(None, Role.ADMIN)
 
     def invitation(self, token: str) -> Invitation:
         """What a link is for. Raises UserError `link_invalid`."""
         found = self._access.invitation(token)
-        if found is None or (found.email is None and found.user_id is None and self._access.has_users()):
+        if found is None:
             raise UserError(
                 "This link was used already, or it is too old. Ask for a new one: an admin makes it under Settings, or "
                 "with `headrace users link`.",
@@ -65,60 +72,80 @@ class AccessService:
             )
         return found
 
-    def accept(self, token: str, email: str, name: str, password: str) -> User:
+    def accept(self, token: str, email: str, name: str, password: str, address: str | None = None) -> User:
         """Uses a one-time link: makes its user, or gives them a new password. Raises UserError, and the link stays."""
         link = self.invitation(token)
         if link.user_id is not None:
-            user = self._access.user(link.user_id)
-            check_password(password, user.email, user.name)
-            self._use(token)
-            changed = self._access.change_user(user.id, password=hash_password(password), disabled=user.disabled)
-            self._note_of(changed, "access.accept")
-            return changed
-        address = self._address(link.email or email)
-        check_password(password, address, name)
-        self._use(token)
-        made = self._access.add_user(address, name.strip() or address, link.role, hash_password(password))
-        self._note_of(made, "access.accept")
-        return made
-
-    def _use(self, token: str) -> None:
-        if not self._access.use_invitation(token):
+            there = self._access.user(link.user_id)
+            email, name = there.email, there.name
+        mail = _mail(link.email or email)
+        check_password(password, mail, name)
+        with doing("access.accept", mail, address):
+            user = self._access.accept(token, mail, name.strip()[:200] or mail, hash_password(password))
+        if user is None:
             raise UserError("This link was used a moment ago. Sign in, or ask for a new one.", code="link_invalid")
-
-    def _note_of(self, user: User, verb_name: str) -> None:
-        self._audit.add(user.email, None, verb_name, f"user {user.id}", None, _shown(user))
+        return user
 
     def sign_in(self, email: str, password: str, address: str) -> str:
         """A new session's token. Raises UserError `sign_in_failed`, `too_many_tries` with the seconds to wait."""
         account = email.strip().casefold()[:256]
-        self._demand_patience(account, address)
         user = self._access.user_by_email(account)
+        claimed = self._claim_try(account, address, user)
         hashed = user.password if user is not None and not user.disabled else None
-        if not is_password(hashed, password) or user is None:
-            self._access.note_failure(account, address, self._now() - REMEMBERED)
+        # As much work for an unknown address as for a known one: neither answer nor time tells them apart.
+        if not self._is_password(hashed, password) or user is None:
             raise UserError("Address or password is wrong.", code="sign_in_failed")
-        self._access.forget_failures(account)
+        self._access.forget_tries(account, address, claimed)
         return self.open_session(user, address)
 
     def open_session(self, user: User, address: str) -> str:
         """A session for somebody who has shown who they are."""
         token = secrets.token_urlsafe(32)
         self._access.sweep_sessions(IDLE, ABSOLUTE)
-        self._access.open_session(token, user.id, address)
-        self._audit.add(user.email, address, "access.sign_in", f"user {user.id}", None, None)
+        with doing("access.sign_in", user.email, address):
+            self._access.open_session(token, user.id, address)
         return token
 
-    def _demand_patience(self, account: str, address: str) -> None:
-        """Growing waits after failures, never a lock: the right password works after fifteen minutes at most."""
+    def sign_in_by_issuer(self, who: Identity, address: str) -> str:
+        """A new session for whom an issuer of OpenID Connect vouches for. Raises UserError `sign_in_failed`.
+
+        The issuer's subject decides. A user of that verified address is bound to it once; a stranger becomes a user
+        where the settings give a role to strangers.
+        """
+        user = self._access.user_by_subject(who.subject)
+        if user is None and who.email_verified:
+            user = self._access.user_by_email(who.email)
+            with doing("access.sign_in", who.email, address):
+                if user is not None and user.subject is None:
+                    user = self._access.change_user(user.id, subject=who.subject)
+                elif user is None and who.role is not None:
+                    mail = _mail(who.email)
+                    user = self._access.add_user(mail, who.name[:200] or mail, who.role, None, who.subject)
+        if user is None or user.subject != who.subject or user.disabled:
+            message = f"{who.email[:200]} may not sign in here. Ask an admin of the workspace for an invitation."
+            raise UserError(message, code="sign_in_failed")
+        return self.open_session(user, address)
+
+    def _claim_try(self, account: str, address: str, user: User | None) -> int:
+        """Growing waits after failures, never a lock: the right password works after fifteen minutes at most.
+
+        Where somebody has a session already, strangers who guess elsewhere do not make them wait.
+        """
+        known = user is not None and self._access.has_session_from(user.id, address)
+
+        def patience(of_account: Sequence[datetime], of_address: Sequence[datetime]) -> datetime | None:
+            waits = [_due_after(of_address, FREE_TRIES_OF_ADDRESS)]
+            if not known:
+                waits.append(_due_after(of_account, FREE_TRIES))
+            return max((one for one in waits if one is not None), default=None)
+
         now = self._now()
-        of_account, of_address = self._access.failures(account, address, now - REMEMBERED)
-        waits = [_wait_after(of_account, FREE_TRIES), _wait_after(of_address, FREE_TRIES_OF_ADDRESS)]
-        until = max((one for one in waits if one is not None), default=now)
-        if until > now:
-            seconds = int((until - now).total_seconds()) + 1
+        claimed, due = self._access.claim_try(account, address, now - REMEMBERED, patience)
+        if due is not None:
+            seconds = int((due - now).total_seconds()) + 1
             message = f"Too many sign-ins failed. Try again in {seconds} s; the right password works then."
             raise UserError(message, code="too_many_tries", retry_after_s=seconds)
+        return claimed
 
     def sign_out(self, token: str) -> None:
         self._access.close_session(token)
@@ -128,10 +155,7 @@ class AccessService:
         session = self._access.session(token, IDLE, ABSOLUTE)
         if session is None:
             return None
-        try:
-            user = self._access.user(session.user_id)
-        except NotFound:
-            return None
+        user = self._access.user(session.user_id)
         return None if user.disabled else Actor(user.email, user.role.scopes, user.id, address)
 
     def actor_of_key(self, token: str, address: str | None = None) -> Actor | None:
@@ -145,7 +169,7 @@ class AccessService:
             if user.disabled:
                 return None
             scopes &= user.role.scopes
-        return Actor(f"key:{key.name}", scopes, key.user_id, address)
+        return Actor(f"key:{key.prefix}", scopes, key.user_id, address, key.id)
 
     # Users --------------------------------------------------------------------------------------------------------
 
@@ -160,62 +184,79 @@ class AccessService:
         user_id = current_actor().user_id
         return self._access.user(user_id) if user_id is not None else None
 
+    @verb(Scope.ADMIN)
+    def invitations(self) -> list[Invitation]:
+        """Links of people who are not there yet."""
+        return self._access.invitations()
+
     @verb(Scope.ADMIN, changes=lambda email, role: f"invitation {email}")
     def invite(self, email: str, role: Role) -> str:
         """The token of a one-time link for a new user. Raises UserError `name_taken`, `email_invalid`."""
-        address = self._address(email)
-        if self._access.user_by_email(address) is not None:
-            raise UserError(f"There is a user {address} already.", code="name_taken")
-        return self._link(Invitation(address, role, None, self._now() + LINK_LASTS))
+        mail = _mail(email)
+        if self._access.user_by_email(mail) is not None:
+            raise UserError(f"There is a user {mail} already.", code="name_taken")
+        return self._link(mail, role)
+
+    @verb(Scope.ADMIN, changes=lambda email: f"invitation {email}")
+    def withdraw_invitation(self, email: str) -> None:
+        """The link works no more. Raises NotFound."""
+        self._access.withdraw(email.strip())
 
     @verb(Scope.ADMIN, changes=lambda user_id: f"user {user_id}")
     def new_password_link(self, user_id: int) -> str:
         """The token of a one-time link with which that user sets a new password. Raises NotFound."""
         user = self._access.user(user_id)
-        return self._link(Invitation(user.email, user.role, user.id, self._now() + LINK_LASTS))
+        return self._link(user.email, user.role, user.id)
 
-    def _link(self, invitation: Invitation) -> str:
+    def _link(self, email: str | None, role: Role, user_id: int | None = None) -> str:
         token = secrets.token_urlsafe(32)
-        self._access.invite(token, invitation)
+        now = self._now()
+        self._access.invite(token, Invitation(email, role, user_id, now, now + LINK_LASTS))
         return token
 
     @verb(Scope.ADMIN, changes=lambda user_id, role: f"user {user_id}")
     def set_role(self, user_id: int, role: Role) -> User:
         """Ends their sessions. Raises NotFound, UserError `last_admin`."""
-        before = self._access.user(user_id)
-        if role is not Role.ADMIN:
-            self._keep_an_admin(before)
-        after = self._access.change_user(user_id, role=str(role))
-        note(f"user {user_id}", _shown(before), _shown(after))
-        return after
+        return self._access.change_user(user_id, role=str(role))
 
     @verb(Scope.ADMIN, changes=lambda user_id, disabled: f"user {user_id}")
     def set_disabled(self, user_id: int, disabled: bool) -> User:
         """Ends their sessions; their API keys do nothing while they are disabled. Raises as `set_role`."""
-        before = self._access.user(user_id)
-        if disabled:
-            self._keep_an_admin(before)
-        after = self._access.change_user(user_id, disabled=disabled)
-        note(f"user {user_id}", _shown(before), _shown(after))
-        return after
+        return self._access.change_user(user_id, disabled=disabled)
 
-    def _keep_an_admin(self, user: User) -> None:
-        if user.role is Role.ADMIN and not user.disabled and self._access.admins() == 1:
-            message = f"{user.email} is the last admin. Make somebody else an admin first."
-            raise UserError(message, code="last_admin")
+    # One's own ----------------------------------------------------------------------------------------------------
 
     @verb(Scope.READ, changes=lambda old, new: f"user {current_actor().user_id}")
-    def change_password(self, old: str, new: str) -> None:
+    def change_password(self, old: str, new: str) -> User:
         """One's own. Ends all of one's sessions. Raises UserError `sign_in_failed`, `password_weak`."""
-        user = self.me()
-        if user is None:
-            raise UserError("Only a person has a password, and no person is signed in.", code="signed_out")
-        self._demand_patience(user.email, "")
-        if not is_password(user.password, old):
-            self._access.note_failure(user.email, "", self._now() - REMEMBERED)
+        user, address = self._person("changes a password"), current_actor().address or ""
+        claimed = self._claim_try(user.email, address, user)
+        if not self._is_password(user.password, old):
             raise UserError("The present password is another.", code="sign_in_failed")
+        self._access.forget_tries(user.email, address, claimed)
         check_password(new, user.email, user.name)
-        self._access.change_user(user.id, password=hash_password(new))
+        return self._access.change_user(user.id, password=hash_password(new))
+
+    @verb(Scope.READ)
+    def sessions(self) -> list[Session]:
+        """Where one is signed in, newest first."""
+        return self._access.sessions(self._person("has sessions").id)
+
+    @verb(Scope.READ, changes=lambda session_id: f"sessions of user {current_actor().user_id}")
+    def end_session(self, session_id: str | None = None) -> int:
+        """Signs one out in that browser, or everywhere. How many sessions ended. Raises NotFound."""
+        ended = self._access.close_sessions(self._person("ends sessions").id, session_id)
+        if session_id is not None and not ended:
+            raise NotFound("session", session_id)
+        return ended
+
+    def _person(self, does: str) -> User:
+        """The person at the browser: a key that leaked must not outlive itself by a password or another key."""
+        actor = current_actor()
+        if actor.user_id is None or actor.key_id is not None:
+            message = f"Only a person who is signed in {does}, and {actor.name} is none. Sign in with a browser."
+            raise UserError(message, code="forbidden")
+        return self._access.user(actor.user_id)
 
     # API keys -----------------------------------------------------------------------------------------------------
 
@@ -234,6 +275,8 @@ class AccessService:
         Raises UserError `forbidden`, and `key_name_missing` for an empty name.
         """
         actor = current_actor()
+        if actor.key_id is not None:
+            actor.demand(Scope.ADMIN, "access.make_key with an API key")
         wanted = frozenset(scopes) | {Scope.READ}
         for scope in sorted(wanted):
             actor.demand(scope, "access.make_key")
@@ -241,9 +284,7 @@ class AccessService:
             raise UserError("Give the key a name that tells what it is for.", code="key_name_missing")
         token = KEY_HEAD + secrets.token_urlsafe(32)
         expires = self._now() + lasts if lasts is not None else None
-        key = self._access.add_key(token, name.strip()[:100], sorted(wanted), actor.user_id, expires)
-        note(f"API key {key.id}", None, {"name": key.name, "scopes": sorted(key.scopes)})
-        return token, key
+        return token, self._access.add_key(token, name.strip()[:100], sorted(wanted), actor.user_id, expires)
 
     @verb(Scope.READ, changes=lambda key_id: f"API key {key_id}")
     def revoke_key(self, key_id: int) -> ApiKey:
@@ -252,20 +293,17 @@ class AccessService:
             raise NotFound("API key", str(key_id))
         return self._access.revoke_key(key_id)
 
-    def _address(self, email: str) -> str:
-        address = email.strip().casefold()
-        if not _EMAIL.match(address):
-            raise UserError(f'"{email[:80]}" is no e-mail address.', code="email_invalid")
-        return address
+
+def _mail(email: str) -> str:
+    mail = email.strip().casefold()
+    if not _EMAIL.match(mail):
+        raise UserError(f'"{email[:80]}" is no e-mail address.', code="email_invalid")
+    return mail
 
 
-def _wait_after(failures: list[datetime], free: int) -> datetime | None:
+def _due_after(failures: Sequence[datetime], free: int) -> datetime | None:
     """When the next try is due: at once for the first ones, then after 2, 4, 8 ... s, at most fifteen minutes."""
     if len(failures) < free:
         return None
     wait = timedelta(seconds=2 ** min(len(failures) - free + 1, 12))
     return failures[-1] + min(wait, LONGEST_WAIT)
-
-
-def _shown(user: User) -> dict[str, object]:
-    return {"email": user.email, "name": user.name, "role": str(user.role), "disabled": user.disabled}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace.domain.access import Scope
 from headrace.service.verbs import verb
-from headrace.store.audit import Audit, AuditEntry
+from headrace.store.audit import Audit, AuditEntry, Proof
 from headrace.store.page import Page
 
 
@@ -15,11 +15,19 @@ class AuditService:
         self._audit = audit
 
     @verb(Scope.ADMIN)
-    def entries(self, subject: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
-        """Newest first; those about one thing (`sync nightly`) where it is named."""
-        return self._audit.list(subject, limit, cursor)
+    def entries(
+        self,
+        subject: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        *,
+        actor: str | None = None,
+        verb: str | None = None,
+    ) -> Page[AuditEntry]:
+        """Newest first; those about one thing (`sync nightly`), of one actor or of one verb where that is named."""
+        return self._audit.list(subject, limit, cursor, actor=actor, verb=verb)
 
     @verb(Scope.ADMIN)
-    def first_broken(self) -> int | None:
-        """The first entry that was altered afterwards; None where every link of the chain holds."""
-        return self._audit.first_broken()
+    def verify(self) -> Proof:
+        """Whether every entry is as it was written, and none is missing."""
+        return self._audit.verify()

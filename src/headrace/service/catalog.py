@@ -14,11 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.destinations import destination_kind
 from headrace.domain.access import Scope
-from headrace.domain.config import DestinationConfig, ModelConfig, SyncConfig, WorkspaceConfig, is_name, sync_id
+from headrace.domain.channels import CHANNEL_MODELS
+from headrace.domain.config import (
+    DestinationConfig,
+    ModelConfig,
+    SequenceConfig,
+    SyncConfig,
+    WorkspaceConfig,
+    is_name,
+    sync_id,
+)
 from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.lint import lint_model, lint_sync
 from headrace.domain.shapes import near
+from headrace.service.allowed import FilesAllowed
 from headrace.service.documents import SECTION, completed, dump, parse, with_secret_files
+from headrace.service.references import lint_channel, lint_sequence, lint_sql, references
 from headrace.service.verbs import note, verb
 from headrace.sources import Query, Source
 from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
@@ -26,14 +37,14 @@ from headrace.store.catalog import Catalog, Delete, Kind, Put, SetSetting
 if TYPE_CHECKING:
     from headrace.service.files import Declared
 
-KINDS: tuple[Kind, ...] = ("source", "model", "destination", "sync")
+KINDS: tuple[Kind, ...] = tuple(SECTION)
 FOLDERS = "project_folders"
 NAME = "workspace_name"
 Action = Literal["create", "change", "delete", "unchanged"]
 OpenSource = Callable[[str, Any], Source]
 """Opens a source by its name and configuration. Raises SourceError and UserError (`secret_missing`)."""
-CheckSecrets = Callable[[DestinationConfig, str], dict[str, str]]
-"""Secret setting -> why it can't be had."""
+CheckSecrets = Callable[[Any, str], dict[str, str]]
+"""Secret setting of a destination or channel -> why it can't be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Checked:
 
 
 class CatalogService:
-    """Sources, models, destinations and syncs of one workspace."""
+    """The objects of one workspace: sources, models, destinations, syncs, sequences, channels."""
 
     def __init__(
         self,
@@ -72,7 +83,9 @@ class CatalogService:
         open_source: OpenSource,
         secret_faults: CheckSecrets,
         found_folders: Callable[[Sequence[Path]], None],
+        files: FilesAllowed | None = None,
     ) -> None:
+        self._files = files or FilesAllowed(lambda: ())
         self._found_folders = found_folders
         self._catalog = catalog
         self._open_source = open_source
@@ -101,9 +114,6 @@ class CatalogService:
     def workspace_name(self) -> str:
         return str(self._catalog.setting(NAME, "default")) if self._catalog else "default"
 
-    def _documents_by_key(self, kind: Kind) -> dict[tuple[Kind, str], dict[str, Any]]:
-        return {(kind, one.name): one.document for one in self._stored().list(kind)}
-
     def _stored(self) -> Catalog:
         if self._catalog is None:
             raise UserError("There is no workspace here yet. `headrace apply` makes one.", code="workspace_missing")
@@ -114,11 +124,40 @@ class CatalogService:
     @verb(Scope.CONFIGURE)
     def check(self, path: Path, *, offline: bool = False, prune: bool = False) -> Checked:
         """What the files say, every finding with its place, and what `apply` would do. Saves nothing."""
-        from headrace.service.files import addresses, read_project  # YAML is slow to load, and a run needs none
+        from headrace.service.files import read_project  # YAML is slow to load, and a run needs none
 
         declared = read_project(path)
         self._found_folders(declared.folders)
+        return self._check(declared, offline=offline, prune=prune)
+
+    @verb(Scope.CONFIGURE)
+    def check_text(self, text: str, *, offline: bool = False, prune: bool = False) -> Checked:
+        """The same for YAML that somebody sent. It may name files only where `apply` on this machine found some."""
+        from headrace.service.files import read_project_text
+
+        declared = read_project_text(text, self._files.home)
+        return self._check(declared, offline=offline, prune=prune, foreign=True)
+
+    @verb(Scope.CONFIGURE)
+    def check_documents(
+        self, documents: Mapping[tuple[Kind, str], dict[str, Any]], *, offline: bool = False
+    ) -> Checked:
+        """The same for single objects that somebody sent."""
+        from headrace.service.files import Declaration, Declared
+
+        home = self._files.home
+        declared = Declared([Declaration(kind, name, document, home) for (kind, name), document in documents.items()])
+        return self._check(declared, offline=offline, foreign=True)
+
+    def _check(self, declared: Declared, *, offline: bool, prune: bool = False, foreign: bool = False) -> Checked:
+        from headrace.service.files import addresses
+
+        if foreign:
+            declared.findings += self._files.refused(declared.declarations)
         checked = Checked(findings=list(declared.findings), folders=declared.folders)
+        if checked.findings and foreign:
+            checked.findings = list(addresses(checked.findings, declared))
+            return checked  # not one of the files that it names is opened
         present: dict[tuple[Kind, str], dict[str, Any]] = {}
         if self._catalog is not None:
             present = {(kind, one.name): one.document for kind in KINDS for one in self._catalog.list(kind)}
@@ -165,13 +204,11 @@ class CatalogService:
     def _check_links(
         checked: Checked, everything: Mapping[tuple[Kind, str], Any], declared: Collection[tuple[str, str]]
     ) -> None:
-        links: list[tuple[str, Kind, str]] = []
-        for (_, name), one in checked.objects.items():
-            if isinstance(one, ModelConfig):
-                links.append((f"models.{name}.source", "source", one.source))
-            elif isinstance(one, SyncConfig):
-                links.append((f"syncs.{name}.model", "model", one.model))
-                links.append((f"syncs.{name}.destination", "destination", one.destination))
+        links = [
+            (f"{SECTION[owner]}.{name}.{within}", kind, other)
+            for (owner, name), document in checked.documents.items()
+            for within, kind, other in references(owner, document)
+        ]
         for path, kind, name in links:
             if (kind, name) not in everything and (kind, name) not in declared:
                 known = [one for found, one in everything if found == kind]
@@ -231,6 +268,12 @@ class CatalogService:
                     message += f"{one.type} needs it."
                     if not self._has_kept_secret(one.destination, destination, sync_type.secret):
                         checked.findings.append(Finding("token_missing", message, f"syncs.{name}.type"))
+            elif isinstance(one, SequenceConfig):
+                checked.findings += lint_sequence(name, one)
+            elif isinstance(one, CHANNEL_MODELS):
+                checked.findings += lint_channel(name, one)
+                for setting, message in ({} if offline else self._secret_faults(one, name)).items():
+                    checked.findings.append(Finding("secret_missing", message, f"channels.{name}.{setting}"))
             elif isinstance(one, DestinationConfig) and not offline:
                 for secret, message in self._secret_faults(one, name).items():
                     needed = secret in _secrets_needed(name, one, everything)
@@ -290,21 +333,20 @@ class CatalogService:
         if checked.faults:
             raise ConfigurationError(checked.faults)
         edits: list[Any] = []
-        present = {key: one for kind in KINDS for key, one in self._documents_by_key(kind).items()}
         for edit in checked.edits:
-            if edit.action != "unchanged":
-                key = (edit.kind, edit.name)
-                after = checked.documents.get(key) if edit.action != "delete" else None
-                note(f"{edit.kind} {edit.name}", present.get(key), after)
             if edit.action == "delete":
                 edits.append(Delete(edit.kind, edit.name))
             elif edit.action != "unchanged":
                 edits.append(Put(edit.kind, edit.name, checked.documents[(edit.kind, edit.name)]))
-        folders = [*self._stored().setting(FOLDERS, []), *(str(one) for one in checked.folders)]
-        edits.append(SetSetting(FOLDERS, list(dict.fromkeys(folders))))
-        if checked.workspace is not None:
+        known = self._stored().setting(FOLDERS, [])
+        folders = list(dict.fromkeys([*known, *(str(one) for one in checked.folders)]))
+        if folders != known:
+            edits.append(SetSetting(FOLDERS, folders))
+        if checked.workspace is not None and checked.workspace.name != self.workspace_name():
+            note("workspace", {"name": self.workspace_name()}, {"name": checked.workspace.name})
             edits.append(SetSetting(NAME, checked.workspace.name))
-        self._stored().apply(edits)
+        if edits:
+            self._stored().apply(edits)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name: f"{kind} {name}")
     def delete(self, kind: Kind, name: str) -> None:
@@ -312,16 +354,16 @@ class CatalogService:
 
         The memory of a deleted sync stays: declared again under its id, it goes on where it was.
         """
-        if kind in ("source", "model", "destination"):
-            user: Kind = "model" if kind == "source" else "sync"
-            users = [other for other, document in self.documents(user).items() if document.get(kind) == name]
-            if users:
-                named = ", ".join(f'"{one}"' for one in users[:5])
-                message = f'The {kind} "{name}" is used by {SECTION[user]} {named}. Delete or change those first.'
-                raise UserError(message, code="in_use")
-        before = self._stored().get(kind, name).document
+        users = [
+            f'{user} "{other}"'
+            for user in KINDS
+            for other, document in self.documents(user).items()
+            if any((kind, name) == named[1:] for named in references(user, document))
+        ]
+        if users:
+            message = f'The {kind} "{name}" is used by {", ".join(users[:5])}. Delete or change those first.'
+            raise UserError(message, code="in_use")
         self._stored().delete(kind, name)
-        note(f"{kind} {name}", before, None)
 
     # Giving back --------------------------------------------------------------------------------------------------
 
@@ -361,24 +403,6 @@ def _secrets_needed(name: str, config: DestinationConfig, everything: Mapping[tu
     spec = destination_kind(config.type).SPEC
     syncs = [one for one in everything.values() if isinstance(one, SyncConfig) and one.destination == name]
     return {secret for one in syncs for secret in spec.needed_secrets(config.settings, one.type)}
-
-
-def lint_sql(name: str, sql: str) -> list[Finding]:
-    """A LIMIT without an ORDER BY gives other rows each time: rows would seem to come and go."""
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
-    try:
-        tree = sqlglot.parse_one(sql)
-    except SqlglotError:
-        return []  # the database itself says what is wrong with it
-    if isinstance(tree, exp.Query) and tree.args.get("limit") and not tree.args.get("order"):
-        message = (
-            "LIMIT without ORDER BY may return other rows each time: they look added and removed. Add an ORDER BY."
-        )
-        return [Finding("limit_without_order", message, f"models.{name}.sql", warning=True)]
-    return []
 
 
 def _relative(kind: Kind, document: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

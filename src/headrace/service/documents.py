@@ -9,12 +9,29 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from headrace.destinations import DESTINATION_KINDS, destination_kind
-from headrace.domain.config import DestinationConfig, ModelConfig, SourceConfig, SyncConfig
+from headrace.domain.channels import ChannelConfig
+from headrace.domain.config import (
+    AlertsConfig,
+    DestinationConfig,
+    ModelConfig,
+    SequenceConfig,
+    SourceConfig,
+    SyncConfig,
+)
 from headrace.domain.errors import Finding
 from headrace.domain.shapes import near, shape_findings
+from headrace.store.catalog import Kind
 
 _SOURCE: TypeAdapter[Any] = TypeAdapter(SourceConfig)
-SECTION = {"source": "sources", "model": "models", "destination": "destinations", "sync": "syncs"}
+_CHANNEL: TypeAdapter[Any] = TypeAdapter(ChannelConfig)
+SECTION: dict[Kind, str] = {
+    "source": "sources",
+    "model": "models",
+    "destination": "destinations",
+    "sync": "syncs",
+    "sequence": "sequences",
+    "channel": "channels",
+}
 
 
 def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Finding]]:
@@ -37,11 +54,11 @@ def completed(kind: str, document: Mapping[str, Any], folder: Path) -> tuple[dic
 
 
 def with_secret_files(kind: str, document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """The document of a source or destination with the path of each file that holds a secret changed."""
+    """The document of a source, destination or channel with the path of each file that holds a secret changed."""
     whole = dict(document)
-    if kind not in ("source", "destination"):
+    if kind not in ("source", "destination", "channel"):
         return whole
-    many: set[str] = set()
+    many: set[str] = {"headers"} if kind == "channel" else set()
     if kind == "destination" and whole.get("type") in DESTINATION_KINDS:
         many = {one.name for one in destination_kind(whole["type"]).SPEC.secrets if one.many}
 
@@ -59,7 +76,7 @@ def _absolute(path: str, folder: Path) -> str:
     return str(Path(path).expanduser() if Path(path).expanduser().is_absolute() else folder / path)
 
 
-def parse(kind: str, name: str, document: Mapping[str, Any]) -> tuple[Any, list[Finding]]:
+def parse(kind: Kind, name: str, document: Mapping[str, Any]) -> tuple[Any, list[Finding]]:
     """The object, or None and every fault of its shape. Paths are `<section>.<name>.<key>...`."""
     path = f"{SECTION[kind]}.{name}"
     try:
@@ -70,6 +87,10 @@ def parse(kind: str, name: str, document: Mapping[str, Any]) -> tuple[Any, list[
                 return ModelConfig.model_validate(document), []
             case "sync":
                 return SyncConfig.model_validate(document), []
+            case "sequence":
+                return SequenceConfig.model_validate(document), []
+            case "channel":
+                return _CHANNEL.validate_python(document), []
             case _:
                 return _destination(document, path)
     except ValidationError as error:
@@ -82,17 +103,28 @@ def _destination(document: Mapping[str, Any], path: str) -> tuple[DestinationCon
         message = "A type is required" if type_ is None else f'There is no type of destination "{type_}"'
         code = "key_missing" if type_ is None else "unknown_value"
         return None, [Finding(code, f"{message}.{near(str(type_ or ''), DESTINATION_KINDS)}", f"{path}.type")]
-    settings = {key: value for key, value in document.items() if key != "type"}
+    model = destination_kind(str(type_)).SPEC.settings
+    settings = {key: value for key, value in document.items() if key not in ("type", "alerts")}
+    findings: list[Finding] = []
     try:
-        destination_kind(str(type_)).SPEC.settings.model_validate(settings)
+        model.model_validate(settings)
     except ValidationError as error:
-        model = destination_kind(str(type_)).SPEC.settings
-        return None, list(shape_findings(error, settings, path, sorted(model.model_fields)))
-    return DestinationConfig(type=str(type_), settings=settings), []
+        findings += shape_findings(error, settings, path, [*sorted(model.model_fields), "alerts"])
+    alerts = None
+    if (written := document.get("alerts")) is not None:
+        try:
+            alerts = AlertsConfig.model_validate(written)
+        except ValidationError as error:
+            within = written if isinstance(written, Mapping) else {}
+            findings += shape_findings(error, within, f"{path}.alerts", sorted(AlertsConfig.model_fields))
+    if findings:
+        return None, findings
+    return DestinationConfig(type=str(type_), settings=settings, alerts=alerts), []
 
 
 def dump(config: BaseModel | DestinationConfig) -> dict[str, Any]:
     """The document that is kept: what was said and no defaults, so that an export gives back what was applied."""
     if isinstance(config, DestinationConfig):
-        return {"type": config.type, **config.settings}
+        document = {"type": config.type, **config.settings}
+        return document | ({"alerts": dump(config.alerts)} if config.alerts is not None else {})
     return config.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -19,8 +19,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headrace.domain.errors import Finding, NotFound, Place, UserError
 from headrace.domain.shapes import near
+from headrace.service.documents import SECTION
 
-SECTIONS = {"sources": "source", "models": "model", "destinations": "destination", "syncs": "sync"}
+SECTIONS = {section: kind for kind, section in SECTION.items()}
 LARGEST_FILE = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 40
@@ -99,6 +100,17 @@ def _read_file(file: Path, folder: Path, declared: Declared) -> None:
         return
     except OSError as error:
         raise UserError(f"The file {file} can't be read: {error.strerror}.", code="file_unreadable") from error
+    _read_text(text, shown, folder, declared)
+
+
+def read_project_text(text: str, folder: Path) -> Declared:
+    """The declarations of one YAML text that came from no file; paths in it are relative to `folder`."""
+    declared = Declared()
+    _read_text(text, "configuration", folder, declared)
+    return declared
+
+
+def _read_text(text: str, shown: str, folder: Path, declared: Declared) -> None:
     try:
         if _brackets_open(text) > DEEPEST_BRACKETS:
             raise RecursionError

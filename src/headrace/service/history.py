@@ -19,7 +19,9 @@ from headrace.service.secrets import Secrets
 from headrace.service.verbs import verb
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.outcomes import LoggedOutcome, OutcomeCount, OutcomeFilter
+from headrace.store.page import Page
 from headrace.store.runs import Run
+from headrace.store.workers import WorkerEntry
 from headrace.store.workspace import Workspace
 
 AT_ONCE = 500
@@ -38,6 +40,13 @@ class History:
     def runs(self, sync: str | None = None, status: RunStatus | None = None, limit: int = 20) -> list[Run]:
         """Newest first."""
         return list(self._workspace.runs.list(sync=sync, status=status, limit=limit).items)
+
+    @verb(Scope.READ)
+    def run_page(
+        self, sync: str | None = None, status: RunStatus | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Run]:
+        """The same, a page at a time. Raises UserError `cursor_invalid`."""
+        return self._workspace.runs.list(sync=sync, status=status, limit=limit, cursor=cursor)
 
     @verb(Scope.READ)
     def run(self, run_id: int) -> Run:
@@ -62,6 +71,16 @@ class History:
                 return
 
     @verb(Scope.READ)
+    def workers(self) -> list[WorkerEntry]:
+        """Who takes runs; the dead among them are told by when they were last seen."""
+        return self._workspace.workers.list()
+
+    @verb(Scope.READ)
+    def call_page(self, wanted: CallFilter, limit: int = 50, cursor: str | None = None) -> Page[LoggedCall]:
+        """The same, a page at a time. Raises UserError `cursor_invalid`, `filter_invalid`."""
+        return self._workspace.calls.find(wanted, limit, cursor)
+
+    @verb(Scope.READ)
     def call(self, run_id: int, number: int) -> LoggedCall:
         """Raises NotFound."""
         return self._workspace.calls.get(run_id, number)
@@ -78,6 +97,11 @@ class History:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    @verb(Scope.READ)
+    def row_page(self, wanted: OutcomeFilter, limit: int = 50, cursor: str | None = None) -> Page[LoggedOutcome]:
+        """The same, a page at a time. Raises UserError `cursor_invalid`."""
+        return self._workspace.outcomes.find(wanted, limit, cursor)
 
     @verb(Scope.READ)
     def groups(self, run_id: int, outcome: RowOutcome | None = None, code: str | None = None) -> list[OutcomeCount]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from headrace.destinations import destination_kind
+from headrace.domain.channels import secret_references
 from headrace.domain.config import DestinationConfig, FileSource, ModelConfig, PostgresSource, SecretRef, SyncConfig
 from headrace.domain.errors import HeadraceError, UserError
 from headrace.service.catalog import CatalogService
@@ -64,10 +65,14 @@ def opened_source(
     return open_source(config.type, settings, scratch)
 
 
-def secret_faults(config: DestinationConfig, name: str, secrets: Secrets) -> dict[str, str]:
-    """Secret setting -> why it can't be had, of those that the destination refers to."""
+def secret_faults(config: Any, name: str, secrets: Secrets) -> dict[str, str]:
+    """Secret setting -> why it can't be had, of those that the destination or channel refers to."""
     faults: dict[str, str] = {}
-    for secret, written in destination_kind(config.type).SPEC.secret_references(config.settings).items():
+    if isinstance(config, DestinationConfig):
+        references = destination_kind(config.type).SPEC.secret_references(config.settings)
+    else:
+        references = dict(secret_references(config))
+    for secret, written in references.items():
         if written is None:
             continue
         try:

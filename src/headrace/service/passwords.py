@@ -19,7 +19,15 @@ monkey dragon football baseball master sunshine princess shadow superman batman 
 changeme default secret login test guest user headrace reverse warehouse summer winter spring autumn january february
 march april june july august september october november december
 """
-_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "1234567890", "abcdefghijklmnopqrstuvwxyz")
+_KEYBOARD = (
+    "qwertyuiopasdfghjklzxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm",
+    "asdfghjkl",
+    "zxcvbnm",
+    "yxcvbnm",
+    "1234567890",
+    "abcdefghijklmnopqrstuvwxyz",
+)
 _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -41,14 +49,19 @@ def check_password(password: str, *about: str) -> None:
         raise _weak(f"it is longer than {LONGEST} bytes")
     if len(set(password)) < 5:
         raise _weak("it repeats the same few characters")
-    plain = "".join(sign for sign in password.casefold() if sign.isalnum())
+    plain = _plain(password)
     bare = plain.strip("0123456789")
     rows = (*_KEYBOARD, *(row[::-1] for row in _KEYBOARD))
     if any(plain in row * 3 for row in rows):
         raise _weak("it follows the keys of the keyboard, or the alphabet")
-    for stem in (*_STEMS.split(), *(word.casefold() for one in about for word in one.replace("@", ".").split("."))):
+    own = [word for one in about for word in (_plain(one), *one.casefold().replace("@", ".").split("."))]
+    for stem in (*_STEMS.split(), *own):
         if len(stem) >= 4 and (bare in (stem, stem * 2, stem * 3) or (stem in plain and len(plain) - len(stem) < 5)):
             raise _weak(f'it is little more than "{stem}"')
+
+
+def _plain(text: str) -> str:
+    return "".join(sign for sign in text.casefold() if sign.isalnum())
 
 
 def hash_password(password: str) -> str:

@@ -65,12 +65,18 @@ class RunService:
         return self.runner.interrupted
 
     def in_order(self, names: Sequence[str] | None) -> list[str]:
-        """The named syncs as given; without names all of them, parents before children."""
+        """The named syncs as given; without names all of them, parents before children where no sequence says more."""
         if names is not None:
             for name in names:
                 self._catalog.get("sync", name)
             return list(dict.fromkeys(names))
-        return sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
+        order = sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
+        for sequence in self._catalog.documents("sequence").values():
+            places = sorted(order.index(name) for name in sequence["syncs"] if name in order)
+            members = [name for name in sequence["syncs"] if name in order]
+            for place, name in zip(places, members, strict=True):
+                order[place] = name
+        return order
 
     @verb(Scope.READ)
     def consequence(self, name: str, options: RunOptions) -> str:

@@ -12,7 +12,16 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from headrace.destinations import DESTINATION_KINDS, destination_kind
-from headrace.domain.config import FileSource, ModelConfig, PostgresSource, SyncConfig, WorkspaceConfig
+from headrace.domain.channels import CHANNEL_MODELS
+from headrace.domain.config import (
+    AlertsConfig,
+    FileSource,
+    ModelConfig,
+    PostgresSource,
+    SequenceConfig,
+    SyncConfig,
+    WorkspaceConfig,
+)
 from headrace.domain.rules import Rule
 from headrace.domain.spec import DestinationSpec, ObjectSpec, SyncTypeSpec
 
@@ -29,12 +38,14 @@ class _OurWords(GenerateJsonSchema):
 
 
 def configuration_schema() -> Schema:
-    """The schema of one file: sources, models, destinations, syncs, workspace."""
+    """The schema of one file: every kind of object, and the workspace."""
     found: Schema = {}
     sources = {"oneOf": [_shape(FileSource, found), _shape(PostgresSource, found)]}
     model, sync = _shape(ModelConfig, found), _shape(SyncConfig, found)
     _rule(found)
-    found["ModelConfig"]["properties"]["primary_key"]["anyOf"] = _one_or_many(found)
+    found["ModelConfig"]["properties"]["primary_key"]["anyOf"] = _one_or_many(found, "ModelConfig", "primary_key")
+    channels = {"oneOf": [_shape(one, found) for one in CHANNEL_MODELS]}
+    found["EmailChannel"]["properties"]["to"]["anyOf"] = _one_or_many(found, "EmailChannel", "to")
     kinds = {name: destination_kind(name).SPEC for name in DESTINATION_KINDS}
     destinations = {"oneOf": [_destination(spec, found) for spec in kinds.values()]}
     types = [one.name for spec in kinds.values() for one in spec.sync_types]
@@ -50,6 +61,8 @@ def configuration_schema() -> Schema:
             "models": _named(model, "A SELECT, a SQL file or a table of a source, and its primary key."),
             "destinations": _named(destinations, "Where rows go."),
             "syncs": _named(sync, "A model's rows, delivered to one kind of record of a destination."),
+            "sequences": _named(_shape(SequenceConfig, found), "Syncs that run in an order."),
+            "channels": _named(channels, "Where alerts go."),
             "workspace": _shape(WorkspaceConfig, found),
         },
         "$defs": found,
@@ -71,8 +84,8 @@ def _rule(found: Schema) -> None:
     found["Rule"] = schema
 
 
-def _one_or_many(found: Schema) -> list[Schema]:
-    many = found["ModelConfig"]["properties"]["primary_key"]
+def _one_or_many(found: Schema, model: str, key: str) -> list[Schema]:
+    many = found[model]["properties"][key]
     return [{"type": "string"}, {key: many.pop(key) for key in ("type", "items", "minItems") if key in many}]
 
 
@@ -85,6 +98,7 @@ def _destination(spec: DestinationSpec, found: Schema) -> Schema:
     _shape(spec.settings, found)
     schema = found[spec.settings.__name__]
     schema["properties"] = {"type": {"const": spec.type, "description": spec.help}, **schema["properties"]}
+    schema["properties"]["alerts"] = _shape(AlertsConfig, found)
     schema["required"] = ["type", *schema.get("required", [])]
     for name, said in schema["properties"].items():
         if name.endswith("rate_limit") and "anyOf" in said:

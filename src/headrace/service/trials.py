@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,7 @@ from headrace.destinations import Probe
 from headrace.domain.access import Scope
 from headrace.domain.columns import Columns
 from headrace.domain.config import ModelConfig, sync_id
-from headrace.domain.errors import HeadraceError, UserError
+from headrace.domain.errors import ConfigurationError, Finding, HeadraceError, UserError
 from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
@@ -24,9 +24,10 @@ from headrace.engine.single import deliver_row, planned, read_row, with_values
 from headrace.engine.sqltext import key_type, key_value
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
+from headrace.service.documents import parse
 from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
-from headrace.sources import Query, Source
+from headrace.sources import Query, Source, Table
 from headrace.store.calls import CallFilter, LoggedCall
 from headrace.store.depot import SharedFiles
 from headrace.store.outcomes import LoggedOutcome, OutcomeFilter
@@ -103,7 +104,33 @@ class TrialService:
     @verb(Scope.READ)
     def preview(self, name: str, limit: int) -> Preview:
         """The first rows of a model and the proof of its key over all of them. Raises SourceError."""
-        model: ModelConfig = self._catalog.get("model", name)
+        return self._preview(self._catalog.get("model", name), limit)
+
+    @verb(Scope.CONFIGURE)
+    def preview_unsaved(self, document: Mapping[str, Any], limit: int) -> Preview:
+        """The same of a model that need not be saved. Raises ConfigurationError, NotFound, SourceError."""
+        model, findings = parse("model", "preview", document)
+        if findings or "sql_file" in document:
+            raise ConfigurationError(findings or [Finding("unknown_key", "Write the SQL itself.", "sql_file")])
+        return self._preview(model, limit)
+
+    @verb(Scope.READ)
+    def tables(self, source: str) -> list[Table]:
+        """The tables and views that a source offers, with their columns. Raises SourceError."""
+        return self._assembly.source(source).tables()
+
+    @verb(Scope.READ)
+    def columns(self, model: str) -> Columns:
+        """Names and types of a model's columns, without reading its rows. Raises SourceError."""
+        config: ModelConfig = self._catalog.get("model", model)
+        return self._assembly.source(config.source).columns(Query(sql=config.sql, table=config.table))
+
+    @verb(Scope.RUN)
+    def test_source(self, name: str) -> str:
+        """Connects, and says in one line what answered. Raises SourceError."""
+        return self._assembly.source(name).check()
+
+    def _preview(self, model: ModelConfig, limit: int) -> Preview:
         source = self._assembly.source(model.source)
         query = Query(sql=model.sql, table=model.table)
         columns = source.columns(query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.domain.access import Scope
-from headrace.service.verbs import verb
+from headrace.service.verbs import note, verb
 from headrace.store.vault import Rotation, SecretName, Vault
 
 
@@ -16,6 +16,7 @@ class VaultService:
     @verb(Scope.CONFIGURE, changes=lambda name, value: f"secret {name}")
     def set(self, name: str, value: str) -> None:
         """Keeps a secret. Raises what the key ring raises."""
+        note(f"secret {name}")
         self._vault.set(name, value)
 
     @verb(Scope.READ)
@@ -26,6 +27,7 @@ class VaultService:
     @verb(Scope.CONFIGURE, changes=lambda name: f"secret {name}")
     def delete(self, name: str) -> None:
         """Raises UserError `secret_missing`."""
+        note(f"secret {name}")
         self._vault.delete(name)
 
     @verb(Scope.ADMIN, changes=lambda: "key")

@@ -1,14 +1,14 @@
 """The verbs of the service: what a person can ask for, each with the scope it needs, checked where it is done.
 
 Command line, API and pages say once who acts (`acting_as`); without that no verb does anything. A verb that changes
-something says what, and leaves an entry in the audit log when it is done.
+something says what, and leaves an entry in the audit log, beside what it writes.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -16,6 +16,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from headrace.domain.access import Actor, Scope
 from headrace.domain.errors import UserError
+from headrace.store.changes import Doing, doing, note
+
+__all__ = ["VERBS", "Verb", "acting_as", "current_actor", "note", "verb"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,31 +33,17 @@ class Verb:
     changes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a verb did to one thing. Documents are configuration; a secret is never in one."""
-
-    subject: str
-    before: Any = None
-    after: Any = None
-
-
-Record = Callable[[Actor, str, Change], None]
-"""Writes one entry of the audit log: who, by which verb, what."""
-
 VERBS: dict[str, Verb] = {}
 """Every verb by its name. Filled when the service is imported; tests hold faces and roles against it."""
 
 _actor: ContextVar[Actor | None] = ContextVar("headrace_actor", default=None)
-_record: ContextVar[Record | None] = ContextVar("headrace_record", default=None)
-_noted: ContextVar[list[Change] | None] = ContextVar("headrace_noted", default=None)
 
 
 def verb(needs: Scope, *, changes: Callable[..., str] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Marks a method of the service as something that can be asked for, by whom holds that scope.
 
     `changes` takes the method's own arguments, without `self`, and names what they change (`run 12`). A method that
-    knows more calls `note` for each thing it changed.
+    knows more calls `note` for each thing it changes, before it writes that.
     """
 
     def mark(method: Callable[P, R]) -> Callable[P, R]:
@@ -62,35 +51,38 @@ def verb(needs: Scope, *, changes: Callable[..., str] | None = None) -> Callable
         VERBS[name] = Verb(name, needs, changes is not None)
         signature = inspect.signature(method)
 
+        def allowed() -> AbstractContextManager[Doing | None]:
+            actor = current_actor()
+            actor.demand(needs, name)
+            if changes is None or actor.is_program:
+                return nullcontext()
+            return doing(name, actor.name, actor.address)
+
+        def finish(this: Doing | None, *arguments: Any, **named: Any) -> None:
+            """The entry of a verb that noted nothing itself. One that wrote nothing changed nothing."""
+            if this is None or changes is None or not this.wrote:
+                return
+            bound = signature.bind(*arguments, **named)
+            bound.apply_defaults()
+            this.end(changes(**{key: one for key, one in bound.arguments.items() if key != "self"}))
+
         @wraps(method)
         def checked(*arguments: P.args, **named: P.kwargs) -> R:
-            current_actor().demand(needs, name)
-            if changes is None or (record := _record.get()) is None:
-                return method(*arguments, **named)
-            inner = _noted.set([])
-            try:
-                done = method(*arguments, **named)
-                noted = _noted.get() or []
-            finally:
-                _noted.reset(inner)
-            if not noted:
-                bound = signature.bind(*arguments, **named)
-                bound.apply_defaults()
-                noted = [Change(changes(**{key: one for key, one in bound.arguments.items() if key != "self"}))]
-            for change in noted:
-                record(current_actor(), name, change)
-            return done
+            with allowed() as this:
+                answer = method(*arguments, **named)
+                finish(this, *arguments, **named)
+            return answer
 
-        return checked
+        @wraps(method)
+        async def checked_later(*arguments: Any, **named: Any) -> Any:
+            with allowed() as this:
+                answer = await method(*arguments, **named)  # type: ignore[misc]
+                finish(this, *arguments, **named)
+            return answer
+
+        return checked_later if inspect.iscoroutinefunction(method) else checked  # type: ignore[return-value]
 
     return mark
-
-
-def note(subject: str, before: Any = None, after: Any = None) -> None:
-    """Says what the verb under way changed, for the audit log."""
-    noted = _noted.get()
-    if noted is not None:
-        noted.append(Change(subject, before, after))
 
 
 def current_actor() -> Actor:
@@ -102,15 +94,10 @@ def current_actor() -> Actor:
 
 
 @contextmanager
-def acting_as(actor: Actor, record: Record | None = None) -> Iterator[None]:
-    """What is asked for inside is asked by this actor; threads that asyncio starts inside know it too.
-
-    `record` keeps the audit log. Without it the one around this context goes on, if there is one.
-    """
-    acting = _actor.set(actor)
-    recording = _record.set(record or _record.get())
+def acting_as(actor: Actor) -> Iterator[None]:
+    """What is asked for inside is asked by this actor; threads that asyncio starts inside know it too."""
+    token = _actor.set(actor)
     try:
         yield
     finally:
-        _record.reset(recording)
-        _actor.reset(acting)
+        _actor.reset(token)

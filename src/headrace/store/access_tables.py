@@ -78,12 +78,20 @@ audit = Table(
 )
 Index("audit_by_subject", audit.c.subject, audit.c.id)
 
+audit_head = Table(  # one row: the end of the chain, so that entries taken off it are missed
+    "audit_head",
+    metadata,
+    Column("entries", Number, nullable=False),
+    Column("chain", Text, nullable=False),
+)
+
 failed_logins = Table(
     "failed_logins",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("account", Text, nullable=False),
+    Column("account", LargeBinary, nullable=False),  # SHA-256: people type passwords into the wrong field
     Column("address", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
 Index("failed_logins_by_account", failed_logins.c.account, failed_logins.c.at)
+Index("failed_logins_by_address", failed_logins.c.address, failed_logins.c.at)

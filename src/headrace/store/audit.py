@@ -1,22 +1,17 @@
-"""The audit log: who changed what, from where. Rows are only ever added, and each is chained to the one before."""
+"""The audit log as it is read: entries newest first, and the proof that none was altered, put in or taken out."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import select
 
-from headrace.store.access_tables import audit
+from headrace.store.access_tables import audit, audit_head
+from headrace.store.changes import FIRST, link
 from headrace.store.database import Database
 from headrace.store.page import LIMIT, Page, parse_cursor
-from headrace.store.tables import iso
-
-_FIRST = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +29,36 @@ class AuditEntry:
     chain: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a look at the whole chain found. `broken_at` is the first entry that does not fit; None: all do.
+
+    Kept elsewhere, `head` shows later that the log up to `entries` is still the same.
+    """
+
+    entries: int
+    head: str
+    broken_at: int | None
+
+
 class Audit:
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._now = now
 
-    def add(self, actor: str, address: str | None, verb: str, subject: str, before: Any, after: Any) -> None:
-        """Adds an entry and its link of the chain, in one transaction."""
-        with self._database.write() as connection:
-            said = {
-                "at": self._now(),
-                "actor": actor,
-                "address": address,
-                "verb": verb,
-                "subject": subject,
-                "before": before,
-                "after": after,
-            }
-            connection.execute(insert(audit), {**said, "chain": _link(_last(connection), said)})
-
-    def list(self, subject: str | None = None, limit: int = LIMIT, cursor: str | None = None) -> Page[AuditEntry]:
-        """Newest first."""
+    def list(
+        self,
+        subject: str | None = None,
+        limit: int = LIMIT,
+        cursor: str | None = None,
+        *,
+        actor: str | None = None,
+        verb: str | None = None,
+    ) -> Page[AuditEntry]:
+        """Newest first. Raises UserError `cursor_invalid`."""
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
-        if subject is not None:
-            query = query.where(audit.c.subject == subject)
+        for column, wanted in ((audit.c.subject, subject), (audit.c.actor, actor), (audit.c.verb, verb)):
+            if wanted is not None:
+                query = query.where(column == wanted)
         before = parse_cursor(cursor, 1)
         if before:
             query = query.where(audit.c.id < before[0])
@@ -65,25 +66,16 @@ class Audit:
             found = [AuditEntry(**row._mapping) for row in connection.execute(query)]
         return Page(tuple(found[:limit]), str(found[limit - 1].id) if len(found) > limit else None)
 
-    def first_broken(self) -> int | None:
-        """The id of the first entry that does not fit the one before; None where the whole chain holds."""
-        last = _FIRST
+    def verify(self) -> Proof:
+        """Follows the chain from the first entry to the last. Its end is kept apart: entries cut off it are missed."""
         with self._database.read() as connection:
-            for row in connection.execute(select(audit).order_by(audit.c.id)):
-                entry = dict(row._mapping)
-                if last != _FIRST or row.id == 1:
-                    expected = _link(last, entry)
-                    if expected != row.chain:
-                        return int(row.id)
-                last = row.chain
-        return None
-
-
-def _last(connection: Connection) -> str:
-    return connection.scalar(select(audit.c.chain).order_by(audit.c.id.desc()).limit(1)) or _FIRST
-
-
-def _link(last: str, said: dict[str, Any]) -> str:
-    named = {key: said[key] for key in ("actor", "address", "verb", "subject", "before", "after")}
-    document = orjson.dumps([iso(said["at"]), named], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(last.encode() + document).hexdigest()
+            head = connection.execute(select(audit_head)).one_or_none()
+            chain, number = FIRST, 0
+            for row in connection.execute(select(audit).order_by(audit.c.id)).yield_per(1000):
+                expected = link(chain, dict(row._mapping))
+                if row.id != number + 1 or row.chain != expected:
+                    return Proof(number, chain, number + 1)
+                chain, number = expected, number + 1
+        if head is None or (head.entries, head.chain) != (number, chain):
+            return Proof(number, chain, number + 1)
+        return Proof(number, chain, None)

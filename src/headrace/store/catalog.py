@@ -1,4 +1,4 @@
-"""Sources, models, destinations and syncs as documents, and settings. What they mean is not known here."""
+"""The objects of the configuration as documents, of whatever kind, and settings. What they mean is not known here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headrace.domain.errors import NotFound, UserError
+from headrace.store.changes import note
 from headrace.store.database import Database
 from headrace.store.tables import objects, settings
 
-Kind = Literal["source", "model", "destination", "sync"]
+Kind = Literal["source", "model", "destination", "sync", "sequence", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,11 @@ class Catalog:
     def _apply_one(self, connection: Connection, edit: Edit) -> None:
         match edit:
             case Put(kind, name, document):
+                note(f"{kind} {name}", _document(connection, kind, name), document)
                 row = {"kind": kind, "name": name, "document": document, "updated_at": self._now()}
                 connection.execute(self._database.upsert(objects, ["kind", "name"]), row)
             case Delete(kind, name):
+                note(f"{kind} {name}", _document(connection, kind, name))
                 if not connection.execute(delete(objects).where(*_is(kind, name))).rowcount:
                     raise _not_found(connection, kind, name)
             case Rename():
@@ -132,6 +135,7 @@ class Catalog:
                 assert_never(edit)
 
     def _rename(self, connection: Connection, edit: Rename) -> None:
+        note(f"{edit.kind} {edit.name}", {"name": edit.name}, {"name": edit.new_name})
         statement = update(objects).where(*_is(edit.kind, edit.name))
         try:
             renamed = connection.execute(statement, {"name": edit.new_name, "updated_at": self._now()}).rowcount
@@ -143,6 +147,10 @@ class Catalog:
             ) from error
         if not renamed:
             raise _not_found(connection, edit.kind, edit.name)
+
+
+def _document(connection: Connection, kind: str, name: str) -> Any:
+    return connection.scalar(select(objects.c.document).where(*_is(kind, name)))
 
 
 def _is(kind: str, name: str) -> tuple[Any, Any]:

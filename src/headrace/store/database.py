@@ -17,6 +17,7 @@ from sqlalchemy.sql.dml import Insert
 
 from headrace.domain.errors import WorldError
 from headrace.engine.throttle import Allowance
+from headrace.store.changes import kept_with
 from headrace.store.group import GroupWriter
 from headrace.store.ring import RingTable
 
@@ -94,7 +95,7 @@ class Database:
         Raises WorldError `store_write_failed` or `workspace_corrupt`; a broken constraint stays IntegrityError.
         """
         try:
-            with self._writer.connect() as connection, connection.begin():
+            with self._writer.connect() as connection, connection.begin(), kept_with(connection):
                 yield connection
         except DBAPIError as error:
             if error.orig is None or not self.backend.is_of_world(error.orig):

@@ -10,23 +10,24 @@ from headrace.engine.ports import OutcomeRecord
 from headrace.store.tables import calls
 
 CALL_COLUMNS = tuple(column.name for column in calls.columns)
-SHARED = ("run_id", *(name for name in OutcomeRecord._fields if name not in ("key", "position")))
+OWN = ("key", "position", "call")
+SHARED = ("run_id", *(name for name in OutcomeRecord._fields if name not in OWN))
 """Columns in which outcomes that ended alike do not differ."""
-OUTCOME_COLUMNS = (*SHARED, "key", "position")
+OUTCOME_COLUMNS = (*SHARED, *OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """What becomes durable together: tuples in the order of the columns.
 
-    `outcomes` are runs of rows that ended alike: what they share, and (key, position) of each.
+    `outcomes` are runs of rows that ended alike: what they share, and (key, position, call) of each.
     `learned` are (scope, kind, external id, record id, at), `forgotten` the first three of these.
     """
 
     run_id: int
     calls: Sequence[tuple[Any, ...]]
     call_rows: Sequence[tuple[str, int, int]]
-    outcomes: Sequence[tuple[tuple[Any, ...], Sequence[tuple[str, int | None]]]]
+    outcomes: Sequence[tuple[tuple[Any, ...], Sequence[tuple[str, int | None, int | None]]]]
     learned: Sequence[tuple[str, str, str, str, str]]
     forgotten: Sequence[tuple[str, str, str]]
 

@@ -30,6 +30,8 @@ from headrace.store.memory import Acknowledgements, Identities
 from headrace.store.outcomes import Outcomes
 from headrace.store.runlog import RunLogWriter
 from headrace.store.runs import Runs
+from headrace.store.schedules import Schedules
+from headrace.store.sequences import SequenceRuns
 from headrace.store.vault import Vault
 from headrace.store.workers import Workers
 
@@ -75,9 +77,11 @@ class Workspace:
         self.calls = Calls(self.database)
         self.outcomes = Outcomes(self.database)
         self.access = Access(self.database, now)
-        self.audit = Audit(self.database, now)
+        self.audit = Audit(self.database)
         self.events = RunEvents(self.database, now)
         self.workers = Workers(self.database, now)
+        self.schedules = Schedules(self.database, now)
+        self.sequences = SequenceRuns(self.database, now)
         self.acknowledgements = Acknowledgements(self.database)
 
     def __repr__(self) -> str:

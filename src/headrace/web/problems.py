@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import orjson
@@ -38,6 +37,7 @@ _TITLES = {
     404: "Not found",
     409: "Not possible now",
     412: "Changed meanwhile",
+    405: "Wrong method",
     413: "Too large",
     421: "Wrong host",
     422: "Faults in the configuration",
@@ -100,7 +100,6 @@ def problem(
 
 
 def unexpected(error: Exception) -> Response:
-    """The edge of a request: what no one foresaw is logged whole and told without its inside."""
-    logging.getLogger("headrace.web").error("A request failed in a way that it must not", exc_info=error)
+    """The edge of a request: what no one foresaw is told without its inside. The server logs it whole."""
     detail = f"This is a bug in Headrace: {type(error).__name__}. The server's log has the rest; please report it."
     return problem(500, "bug", detail)

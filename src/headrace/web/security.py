@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,10 +20,11 @@ from headrace.domain.access import Actor
 from headrace.domain.errors import HeadraceError, UserError
 from headrace.service.access import AccessService
 from headrace.service.verbs import acting_as
-from headrace.web.problems import problem_of
+from headrace.web.problems import problem_of, unexpected
 
 LARGEST_BODY = 1 << 20
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+API = "/api/"
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 COOKIE = "headrace"
 SECURE_COOKIE = "__Host-headrace"
@@ -91,21 +94,20 @@ class Wall:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send) if scope["type"] == "lifespan" else None
-        guarded = self._with_headers(scope, send)
+        guarded = _Answering(self._with_headers(scope, send))
         try:
             self._check_host(scope)
             self._check_size(scope)
-            actor = self._actor(scope)
+            actor = await run_in_threadpool(self._actor, scope)  # it asks the store
+            body = await _whole_body(scope, receive)
+            with acting_as(actor) if actor is not None else nullcontext():
+                return await self.app(scope, body, guarded)
         except HeadraceError as error:
             return await problem_of(error)(scope, receive, guarded)
-        limited = _Limited(receive)
-        try:
-            if actor is None:
-                return await self.app(scope, limited, guarded)
-            with acting_as(actor, self.access.record):
-                return await self.app(scope, limited, guarded)
-        except _TooLarge:
-            return await problem_of(_too_large())(scope, receive, guarded)
+        except Exception as error:
+            if guarded.began:
+                raise  # the connection is cut: half an answer must not look like a whole one
+            return await unexpected(error)(scope, receive, guarded)
 
     # Who asks -----------------------------------------------------------------------------------------------------
 
@@ -127,6 +129,7 @@ class Wall:
             return actor
         if scope["method"] in UNSAFE:
             self._check_site(request)
+            self._check_media_type(request)
         token = request.cookies.get(self.guarding.cookie, "")
         actor = self.access.actor_of_session(token, address) if token else None
         if actor is None and not is_open:
@@ -144,6 +147,16 @@ class Wall:
         message = "This came from another site, or from a program that does not say where it comes from. Programs send "
         message += "an API key: `Authorization: Bearer <key>`."
         raise UserError(message, code="cross_site")
+
+    def _check_media_type(self, request: Request) -> None:
+        """A form of another site can send text, a form or a file, and no JSON: the API takes nothing else."""
+        if not request.url.path.startswith(API):
+            return
+        has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if (has_body or media_type) and media_type != "application/json":
+            message = f'The API takes application/json, and this came as "{media_type[:100] or "nothing named"}".'
+            raise UserError(message, code="cross_site")
 
     # What it is for -------------------------------------------------------------------------------------------------
 
@@ -179,24 +192,42 @@ class Wall:
         return sending
 
 
-class _TooLarge(Exception):
-    """A body grew past the limit while it was read."""
+class _Answering:
+    """Sends on, and remembers whether an answer began."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.began = False
+
+    async def __call__(self, message: Message) -> None:
+        self.began = True
+        await self._send(message)
 
 
-class _Limited:
-    """Reads a body up to the limit, also where no length was said."""
+async def _whole_body(scope: Scope, receive: Receive) -> Receive:
+    """The body, read up to the limit, also where no length was said; then what comes after it.
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._left = LARGEST_BODY
+    It is read before a route begins, so that one that is too large is refused and not half done.
+    Raises UserError `body_too_large`.
+    """
+    headers = Headers(scope=scope)
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return receive
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+    waiting = [{"type": "http.request", "body": bytes(body), "more_body": more}]
 
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                raise _TooLarge
-        return message
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
 
 
 def _too_large() -> UserError:

@@ -53,7 +53,7 @@ def test_a_sync_without_fault_has_no_finding():
         ({"match": {"column": "born", "field": "externalId"}}, ("type_mismatch", "match.column", "Cast it")),
         (
             {"schedule": {"cron": "0 * * * *", "timezone": "Berlin"}},
-            ("unknown_value", "schedule.timezone", "Europe/Berlin"),
+            ("schedule_invalid", "schedule.timezone", "Europe/Berlin"),
         ),
         ({"event": {"static": "x"}}, ("unknown_key", "event", "does not belong to sync type rest_objects")),
         ({"timestamp": {"static": "x"}}, ("unknown_key", "timestamp", "does not belong")),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import textwrap
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import headrace.service
 from headrace.app import App
 from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import DestinationConfig
@@ -14,6 +17,7 @@ from headrace.domain.errors import Finding, SourceError
 from headrace.service.catalog import CatalogService, Checked
 from headrace.service.opening import secret_faults
 from headrace.service.secrets import Secrets
+from headrace.service.verbs import VERBS, Verb
 from headrace.store.runs import NewRun, Run
 from headrace.store.workspace import Workspace
 
@@ -50,6 +54,13 @@ syncs:
           plan: {column: plan}
     schedule: {every: 15m}
 """
+
+
+def all_verbs() -> dict[str, Verb]:
+    """Every verb that there is: a module that nobody imported yet has filled in none."""
+    for module in pkgutil.iter_modules(headrace.service.__path__):
+        importlib.import_module(f"headrace.service.{module.name}")
+    return dict(VERBS)
 
 
 class KnownSource:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -18,6 +20,14 @@ from .world import call, on_postgres, on_sqlite, outcome, start_python
 
 def acknowledged(workspace: Workspace, run_id: int, since: int = 0) -> list[tuple[int, int, str, str | None]]:
     return [row for batch in workspace.acknowledgements.since(run_id, since) for row in batch]
+
+
+def in_time(holds: Callable[[], bool]) -> bool:
+    """Whether it holds before long: over a net, progress is written in a thread of its own."""
+    give_up = time.monotonic() + 5
+    while not (held := holds()) and time.monotonic() < give_up:
+        pass
+    return held
 
 
 def test_a_group_is_all_or_nothing(workspace: Workspace, run: Run) -> None:
@@ -91,7 +101,7 @@ def test_a_run_that_was_taken_over_writes_nothing_more(workspace: Workspace, run
 
         for write in (
             lambda: log.append([call(2)], [outcome(f"b{n}", n, call=2) for n in range(rows)], [Learned("k", "b", "v")]),
-            lambda: log.progress(Counts(rows=7), 1, 0.0),
+            lambda: in_time(lambda: bool(log.progress(Counts(rows=7), 1, 0.0))),
         ):
             with pytest.raises(WorldError) as caught:
                 write()
@@ -136,8 +146,8 @@ def test_progress_and_cancel_cross_processes(where: str, workspace: Workspace, r
         log.progress(Counts(rows=7, delivered=3), 9, 0.0)
         elsewhere.runs.request_cancel(run.id)
 
-        assert elsewhere.runs.get(run.id).counts == Counts(rows=7, delivered=3)
-        assert log.cancel_requested()
+        assert in_time(lambda: elsewhere.runs.get(run.id).counts == Counts(rows=7, delivered=3))
+        assert in_time(log.cancel_requested)
 
 
 def test_readers_never_see_half_a_group_nor_stop_the_writer(workspace: Workspace, run: Run) -> None:
@@ -196,3 +206,18 @@ def test_a_suspended_writer_does_not_keep_its_run_from_being_taken_over(
         writer.communicate()
 
     assert before == len(acknowledged(workspace, run.id))
+
+
+@on_postgres
+def test_progress_does_not_wait_for_the_server(workspace: Workspace, run: Run) -> None:
+    """The loop that sends shows it; a slow database must not keep answers from being read."""
+    with workspace.run_log(run.id, "v") as log, workspace.database.write() as connection:
+        connection.exec_driver_sql("SELECT id FROM runs FOR UPDATE")
+        started = time.monotonic()
+
+        for n in range(20):
+            log.progress(Counts(rows=n), 1, 0.0)
+            assert not log.cancel_requested()
+
+        assert time.monotonic() - started < 2
+        connection.rollback()

@@ -28,6 +28,43 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
         ),
+        # Schedules, sequences, alerts ------------------------------------------------------------------------------
+        "schedule_invalid": Code(
+            "service",
+            "A schedule can't be carried out.",
+            "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
+            "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
+        "not_scheduled": Code(
+            "service",
+            "There is nothing to pause.",
+            "The sync or sequence has no schedule: it runs when somebody asks.",
+            "Give it a schedule, or leave it: it does not run by itself.",
+        ),
+        "sequence_busy": Code(
+            "service",
+            "A run of the sequence was not started, because one is under way.",
+            "It takes longer than the time between two starts.",
+            "Wait for it, cancel it, or give the sequence `overlap: queue`.",
+        ),
+        "address_refused": Code(
+            "service",
+            "An address that somebody configured was not called.",
+            "It is not https, or it leads to a host inside a network: a name that resolves to one counts too.",
+            "Use an https address out in the world. An admin may except a host of your own with HEADRACE_ALLOW_HOSTS.",
+        ),
+        "channel_failed": Code(
+            "service",
+            "An alert could not be delivered.",
+            "The place it goes to is down, slow, has another address now, or refused the sign-in.",
+            "Nothing at once: it is tried again for some hours. `headrace channels test NAME` tells what comes back.",
+        ),
+        "channel_unavailable": Code(
+            "service",
+            "A channel needs something that is not installed.",
+            "Apprise is an extra: `pip install headrace` does not bring it.",
+            "Install `headrace[apprise]`, or use a channel of type `webhook` or `email`.",
+        ),
         # Keys of the secrets ---------------------------------------------------------------------------------------
         "vault_key_missing": Code(
             "service",
@@ -137,6 +174,18 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "So much is being previewed and planned that one more must wait.",
             "Many people, or a program in a loop, ask for heavy work at once.",
             "Try again in some seconds.",
+        ),
+        "path_not_allowed": Code(
+            "service",
+            "A configuration that came over HTTP names a file outside the folders that are allowed.",
+            "Somebody typed a path of the server, or of their own machine.",
+            "Allow its folder with HEADRACE_FILES on the server, or apply the file there with `headrace apply`.",
+        ),
+        "request_invalid": Code(
+            "service",
+            "A request of the API is not what its route takes.",
+            "A misspelt field or parameter, a value of another type, a wrong method.",
+            "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
         ),
     }
 )

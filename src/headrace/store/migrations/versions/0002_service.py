@@ -79,14 +79,21 @@ def create_access() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("audit_by_subject", "audit", ["subject", "id"])
+    head = op.create_table(
+        "audit_head",
+        sa.Column("entries", Number, nullable=False),
+        sa.Column("chain", Words, nullable=False),
+    )
+    op.bulk_insert(head, [{"entries": 0, "chain": "0" * 64}])
     op.create_table(
         "failed_logins",
         sa.Column("id", Number, primary_key=True),
-        sa.Column("account", Words, nullable=False),
+        sa.Column("account", sa.LargeBinary, nullable=False),
         sa.Column("address", Words, nullable=False),
         sa.Column("at", Words, nullable=False),
     )
     op.create_index("failed_logins_by_account", "failed_logins", ["account", "at"])
+    op.create_index("failed_logins_by_address", "failed_logins", ["address", "at"])
 
 
 def create_service() -> None:
@@ -96,7 +103,10 @@ def create_service() -> None:
         sa.Column("name", Words, primary_key=True),
         sa.Column("rule", Words),
         sa.Column("due_at", Words),
+        sa.Column("claimed_at", Words),
         sa.Column("fired_at", Words),
+        sa.Column("skipped_at", Words),
+        sa.Column("skipped_why", Words),
         sa.Column("paused_at", Words),
         sa.Column("paused_by", Words),
     )
@@ -173,6 +183,7 @@ def create_service() -> None:
         sa.Column("firing", sa.Boolean, nullable=False),
         sa.Column("since", Words, nullable=False),
         sa.Column("run_id", Number),
+        sa.Column("told", sa.Boolean, nullable=False),
         sa.Column("message", Words, nullable=False),
     )
     op.create_table(
