@@ -135,6 +135,17 @@ def test_a_stop_keeps_what_was_acknowledged_and_the_next_start_goes_on(project: 
     assert 400 == len(project.delivered())
 
 
+def test_a_schedule_runs_its_sync_without_anybody(project: Project, vitally: Emulator) -> None:
+    """The night shift: nobody triggers, and the rows arrive."""
+    project.rows([("1", "Company 1", "pro")])
+    project.apply(sync={"schedule": {"every": "1s"}})
+
+    with serving(project):
+        eventually(project.delivered, "the schedule fires and the worker delivers")
+
+    assert {"1"} == set(project.delivered())
+
+
 def test_a_port_that_is_taken_is_told(project: Project) -> None:
     with serving(project) as (_, base, _token):
         done = project.headrace("serve", "--port", base.rpartition(":")[2])

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.console import complain, say
+from headrace.cli.console import clean, complain, say
 from headrace.cli.session import new_loop, opened
 from headrace.domain.errors import UserError
 
 if TYPE_CHECKING:
     from headrace.app import App
+    from headrace.service.ticking import Ticking
     from headrace.service.worker import Worker
     from headrace.web.security import Guarding
 
 PORT = 8788
 DRAIN_S = 25
+FIRE_EVERY_S = 1.0
+SWEEP_EVERY_S = 3600.0
 
 
 def register(app: typer.Typer) -> None:
@@ -47,11 +50,13 @@ def serve(
             where = guarding.url or f"http://{host}:{port}"
             say(f"Headrace serves the workspace {app.workspace.where} at {where}")
             _say_first_link(app, where)
+            ticking = _start_ticking(app)
             worker = None if no_worker else _start_worker(app, concurrency)
             try:
                 say(_ready(worker is not None, concurrency or app.settings.workers))
                 _answer(app, guarding, listening)
             finally:
+                ticking.stop()
                 if worker is not None and not worker.stop(DRAIN_S):
                     complain("Some runs did not end in time; the next start folds what they did, and goes on.")
 
@@ -77,6 +82,21 @@ def _say_first_link(app: App, where: str) -> None:
     if token is not None:
         say("Nobody can sign in yet. Become the owner with this link, once, within 24 hours:")
         say(f"  {where}/welcome/{token}")
+
+
+def _start_ticking(app: App) -> Ticking:
+    """What goes on by itself: due schedules fire, sequences go on, what is too old is thrown away."""
+    from headrace.service.ticking import Thing, Ticking
+
+    things = (
+        Thing("schedules", FIRE_EVERY_S, app.schedules.fire_due),
+        Thing("sequences", FIRE_EVERY_S, app.sequences.advance),
+        Thing("retention", SWEEP_EVERY_S, app.operations.sweep),
+    )
+    ticking = Ticking(things, lambda name, error: complain(f"{name}: {type(error).__name__}: {clean(str(error))}"))
+    app.runs.ended.append(lambda _run: ticking.wake("sequences"))
+    ticking.start()
+    return ticking
 
 
 def _start_worker(app: App, concurrency: int | None) -> Worker:
