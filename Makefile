@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check format docs lock bench clean lint
+.PHONY: help serve demo test check format docs assets screenshots lock bench clean lint
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,16 @@ format: $(READY) ## Format the code and mend what lint can mend
 
 docs: $(READY) ## Write the generated pages of docs/reference anew
 	$(BIN)/python tests/docs/reference_pages.py
+
+assets: $(READY) ## Build the styles and scripts of the web app (needs Node)
+	npm --prefix $(ASSETS) ci --silent
+	npm --prefix $(ASSETS) run --silent build
+	$(BIN)/python $(ASSETS)/manifest.py
+
+ASSETS := src/headrace/web/assets
+
+screenshots: $(READY) ## Take the pictures of docs/img (needs Chromium)
+	$(BIN)/python tests/browser/screenshots.py
 
 lock: ## Pin requirements anew (needs uv); `make lock UPGRADE=--upgrade` takes newer releases
 	uv pip compile pyproject.toml $(UPGRADE) $(LOCK) -o requirements/run.txt

@@ -17,6 +17,7 @@ from headrace.domain.errors import UserError
 from headrace.service.allowed import FilesAllowed
 from headrace.service.catalog import FOLDERS, CatalogService
 from headrace.service.opening import Sources, opened_source, secret_faults
+from headrace.service.redaction import Redactor
 from headrace.service.secrets import Secrets
 from headrace.store.keys import GivenKeys
 from headrace.store.workspace import Workspace
@@ -26,14 +27,25 @@ if TYPE_CHECKING:
     from headrace.service.assembly import Assembly
     from headrace.service.audit import AuditService
     from headrace.service.history import CurlWriter, History
+    from headrace.service.insights import InsightService
     from headrace.service.objects import ObjectService
+    from headrace.service.operations import OperationsService
+    from headrace.service.queue import Queue
+    from headrace.service.running import Runner
     from headrace.service.runs import RunService
+    from headrace.service.schedule import ScheduleService
+    from headrace.service.sequences import SequenceService
     from headrace.service.suggestions import SuggestionService
     from headrace.service.trials import TrialService
     from headrace.service.vault import VaultService
+    from headrace.service.worker import Worker
+    from headrace.store.depot import SharedFiles
 
 DEFAULT_WORKSPACE = ".headrace"
 DEFAULT_MEMORY_LIMIT_MB = 1024
+DEFAULT_LEASE_S = 60.0
+BEATS_A_LEASE = 6
+DEFAULT_WORKERS = 4
 
 
 class SystemClock:
@@ -58,6 +70,9 @@ class Settings:
     memory_limit_mb: int
     environment: Mapping[str, str] = field(repr=False)
     scratch: Path | None = None
+    state_url: str | None = field(default=None, repr=False)  # may hold a key of the object storage
+    lease_s: float = DEFAULT_LEASE_S
+    workers: int = DEFAULT_WORKERS
 
     @classmethod
     def read(cls, environment: Mapping[str, str], workspace: str | None = None) -> Settings:
@@ -66,7 +81,29 @@ class Settings:
         scratch = environment.get("HEADRACE_SCRATCH")
         limit = environment.get("HEADRACE_MEMORY_LIMIT")
         limit_mb = _megabytes(limit) if limit else DEFAULT_MEMORY_LIMIT_MB
-        return cls(place, GivenKeys.read(environment), limit_mb, environment, Path(scratch) if scratch else None)
+        return cls(
+            place,
+            GivenKeys.read(environment),
+            limit_mb,
+            environment,
+            Path(scratch) if scratch else None,
+            environment.get("HEADRACE_STATE_URL") or None,
+            _number(environment, "HEADRACE_LEASE", DEFAULT_LEASE_S, least=1),
+            int(_number(environment, "HEADRACE_WORKERS", DEFAULT_WORKERS, least=1)),
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        number = float(text.strip().removesuffix("s"))
+    except ValueError:
+        number = float("nan")
+    if not least <= number < 1_000_000:
+        raise UserError(f'{name} is "{text}"; write a number, at least {least:g}.', code="setting_invalid")
+    return number
 
 
 def _megabytes(text: str) -> int:
@@ -108,6 +145,15 @@ class App:
         return self._workspace
 
     @cached_property
+    def redactor(self) -> Redactor:
+        """What takes this process's secrets out of its logs."""
+        redactor = Redactor()
+        for known in (str(self.settings.workspace), self.settings.environment.get("HEADRACE_KEY", "")):
+            for part in [known] if "://" in known else known.split(","):
+                redactor.add(part)
+        return redactor
+
+    @cached_property
     def secrets(self) -> Secrets:
         return self._secrets([])
 
@@ -115,7 +161,7 @@ class App:
         folders = [*beside, Path.cwd()]
         if self._workspace is not None:
             folders += [Path(one) for one in reversed(self._workspace.catalog.setting(FOLDERS, []))]
-        return Secrets(self.settings.environment, folders, self._kept_secret)
+        return Secrets(self.settings.environment, folders, self._kept_secret, self.redactor.add)
 
     def _read_secrets_beside(self, folders: Sequence[Path]) -> None:
         """The `.env` files beside a configuration that is being checked count before those of earlier ones."""
@@ -168,13 +214,82 @@ class App:
     def runs(self) -> RunService:
         from headrace.service.runs import RunService
 
-        return RunService(self.workspace, self.catalog, self.assembly, self.clock)
+        runs = RunService(self.workspace, self.catalog, self.assembly, self.runner)
+        runs.queued.append(lambda run_id: self.queue.put(run_id))  # the queue is made when a run is queued
+        return runs
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What carries runs out in this process: by the locks of a folder, or by leases in a shared database."""
+        from headrace.service.owning import LeaseOwners
+        from headrace.service.running import Runner, embedded
+        from headrace.store.workspace import file_stem
+
+        owners, depots = embedded(self.workspace)
+        if (shared := self.shared_files) is not None:
+            lease_s = self.settings.lease_s
+            owners = LeaseOwners(self.workspace.runs, lease_s, lease_s / BEATS_A_LEASE)
+            depots = lambda run, paths: shared.of_run(run, paths, file_stem(run.sync_id))  # noqa: E731
+        return Runner(self.workspace, self.assembly, self.clock, owners, depots)
+
+    @cached_property
+    def shared_files(self) -> SharedFiles | None:
+        """The files of the syncs where several machines share them; None where they stay in the workspace's folder.
+
+        Raises UserError `setting_invalid`.
+        """
+        if not self.workspace.is_shared:
+            return None
+        from headrace.store.depot import SharedFiles
+
+        workspace = self.workspace
+        url = self.settings.state_url or (workspace.path / "state").as_uri()
+        workspace_id = str(workspace.catalog.setting("workspace.id"))
+        return SharedFiles(workspace.database, url, workspace_id, workspace.path, self.clock.now)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """How workers hear of runs that this process queues."""
+        if not self.workspace.is_shared:
+            from headrace.service.queue import LocalQueue
+
+            return LocalQueue()
+        from headrace.service.postgres_queue import PostgresQueue
+        from headrace.store.postgres import Postgres
+
+        backend = self.workspace.database.backend
+        assert isinstance(backend, Postgres)
+        return PostgresQueue(backend.conninfo, backend.schema)
+
+    def worker(self, **more: Any) -> Worker:
+        """A worker of this process; `more` as `Worker`. Start it, and stop it before the application is closed."""
+        from headrace.service.worker import LOCAL_SWEEP_S, SWEEP_S, Worker
+
+        lease_s = self.settings.lease_s
+        sweep_s = min(SWEEP_S, lease_s / BEATS_A_LEASE) if self.workspace.is_shared else LOCAL_SWEEP_S
+        settings: dict[str, Any] = {"concurrency": self.settings.workers, "sweep_s": sweep_s, "queue": self.queue}
+        if self.shared_files is not None:
+            settings["tidy"] = self.shared_files.sweep
+        return Worker(self.workspace, self.runs, self.clock.now, **{**settings, **more})
+
+    @cached_property
+    def sequences(self) -> SequenceService:
+        from headrace.service.sequences import SequenceService
+
+        return SequenceService(self.workspace, self.catalog, self.runs, self.clock.now)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        from headrace.service.schedule import ScheduleService
+
+        triggers: dict[Any, Any] = {"sync": self.runs.trigger, "sequence": self.sequences.trigger}
+        return ScheduleService(self.catalog, self.workspace.schedules, triggers, self.clock.now)
 
     @cached_property
     def trials(self) -> TrialService:
         from headrace.service.trials import TrialService
 
-        return TrialService(self.workspace, self.catalog, self.assembly, self.clock)
+        return TrialService(self.workspace, self.catalog, self.assembly, self.clock, self.shared_files)
 
     @cached_property
     def history(self) -> History:
@@ -187,6 +302,12 @@ class App:
         from headrace.service.history import CurlWriter
 
         return CurlWriter(self.catalog, self.assembly, self.secrets)
+
+    @cached_property
+    def insights(self) -> InsightService:
+        from headrace.service.insights import InsightService
+
+        return InsightService(self.workspace, self.catalog, self.assembly, self.clock.now)
 
     @cached_property
     def vault(self) -> VaultService:
@@ -207,6 +328,12 @@ class App:
         return AuditService(self.workspace.audit)
 
     @cached_property
+    def operations(self) -> OperationsService:
+        from headrace.service.operations import OperationsService
+
+        return OperationsService(self.workspace, self.catalog, self.settings.environment)
+
+    @cached_property
     def objects(self) -> ObjectService:
         from headrace.service.objects import ObjectService
 
@@ -219,6 +346,8 @@ class App:
         return SuggestionService(self.catalog, self.assembly)
 
     def close(self) -> None:
+        if "queue" in self.__dict__:
+            self.queue.stop(0)
         if self._workspace is not None:
             self._workspace.close()
 

@@ -726,9 +726,8 @@ def access_page() -> str:
     rows = ["| verb | needs | " + " | ".join(Role) + " | log | what it does |", "|---|---|" + "---|" * (len(Role) + 2)]
     for name, one in sorted(VERBS.items()):
         roles = " | ".join("yes" if one.needs in role.scopes else "" for role in Role)
-        rows.append(
-            f"| `{name}` | {one.needs} | {roles} | {'yes' if one.changes else ''} | {one.says.partition(' Raises ')[0]} |"
-        )
+        does = one.says.partition(" Raises ")[0]
+        rows.append(f"| `{name}` | {one.needs} | {roles} | {'yes' if one.changes else ''} | {does} |")
     return "\n\n".join([*lines, "\n".join(rows)]) + "\n"
 
 

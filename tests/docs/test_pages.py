@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 IN_LINE = re.compile(r"`(headrace [^`]+)`")
-SECTIONS = {"sources", "models", "destinations", "syncs", "workspace"}
+NEEDED = {"sources", "models", "destinations", "syncs"}
 
 
 def test_every_relative_link_leads_somewhere(markdown_files: list[Path]) -> None:
@@ -106,7 +106,7 @@ def test_yaml_in_the_pages_is_accepted(markdown_files: list[Path], tmp_path: Pat
             file = tmp_path / f"{path.stem}-{number}.yaml"
             file.write_text(block, encoding="utf-8")
             checked = CatalogService(None, no_source, no_secrets, lambda _: None).check(file, offline=True)
-            whole = set(YAML(typ="safe").load(block)) >= {"sources", "models", "destinations", "syncs"}
+            whole = set(YAML(typ="safe").load(block)) >= NEEDED
             faults += [
                 f"{path.relative_to(ROOT)}, block {number}: {one}"
                 for one in checked.faults
@@ -132,7 +132,7 @@ def test_the_readme_shows_a_whole_configuration() -> None:
     """The first thing that a person copies must be whole."""
     block = YAML(typ="safe").load(yaml_blocks(ROOT / "README.md")[0])
 
-    assert SECTIONS - {"workspace"} == set(block)
+    assert NEEDED == set(block)
 
 
 def test_every_dependency_has_its_line_in_the_architecture() -> None:

@@ -62,7 +62,7 @@ def serving(project: Project) -> Iterator[tuple[subprocess.Popen[str], str, str 
         assert line, said + (server.stderr.read() if server.stderr else "")
         said += line
     address = re.search(r" at (http://\S+)", said)
-    link = re.search(r"/welcome#(\S+)", said)
+    link = re.search(r"/welcome/(\S+)", said)
     assert address is not None, said
     try:
         yield server, address[1], link[1] if link else None
@@ -133,6 +133,17 @@ def test_a_stop_keeps_what_was_acknowledged_and_the_next_start_goes_on(project: 
     assert ("interrupted", "succeeded") == (before["status"], after["status"])
     assert 400 == before["delivered"] + after["delivered"]
     assert 400 == len(project.delivered())
+
+
+def test_a_schedule_runs_its_sync_without_anybody(project: Project, vitally: Emulator) -> None:
+    """The night shift: nobody triggers, and the rows arrive."""
+    project.rows([("1", "Company 1", "pro")])
+    project.apply(sync={"schedule": {"every": "1s"}})
+
+    with serving(project):
+        eventually(project.delivered, "the schedule fires and the worker delivers")
+
+    assert {"1"} == set(project.delivered())
 
 
 def test_a_port_that_is_taken_is_told(project: Project) -> None:

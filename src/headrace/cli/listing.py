@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli.console import clean, count, glyph, is_terminal, painted, say, say_json, say_table, shortened
+from headrace.cli.scheduling import register_sequences
 from headrace.cli.session import Json, opened
 from headrace.domain.outcome import RunStatus
 from headrace.service.answers import run_document
@@ -25,7 +26,7 @@ _KINDS: dict[str, tuple[Kind, str]] = {
     "models": ("model", "Queries with a primary key: list them, show one."),
     "destinations": ("destination", "Where rows go: list them, show one, test its tokens."),
     "syncs": ("sync", "Models delivered to destinations, and how they last ran: list them, show one."),
-    "sequences": ("sequence", "Syncs that run in an order: list them, show one."),
+    "sequences": ("sequence", "Syncs that run in an order: list them, show one, run one."),
     "channels": ("channel", "Where alerts go: list them, show one."),
 }
 
@@ -37,6 +38,8 @@ def register(app: typer.Typer) -> None:
         group.command("show", help=f"Show one {kind} as YAML.")(_shower(section, kind))
         if kind == "destination":
             group.command("test")(try_destination)
+        elif kind == "sequence":
+            register_sequences(group)
         app.add_typer(group, name=section)
     group = typer.Typer(help="Runs, newest first: list them, show one.", invoke_without_command=True)
     group.callback()(list_runs)

@@ -21,10 +21,13 @@ from headrace.cli import (
     emulating,
     keeping,
     listing,
+    operating,
     running,
+    scheduling,
     serving,
     suggesting,
     trying,
+    working,
 )
 from headrace.cli.console import complain, say, say_json
 from headrace.cli.session import choose_workspace
@@ -34,6 +37,9 @@ INTERRUPTED = 130
 STDOUT = 1
 PIPE_CLOSED = 141
 """What a shell reports of a program that wrote to a pipe whose reader had gone."""
+
+_LOOKING = (demo, configuration, listing, suggesting, trying)
+_DOING = (running, scheduling, debugging, keeping, access, operating, serving, working, emulating)
 
 
 def main() -> NoReturn:
@@ -98,8 +104,7 @@ def build() -> typer.Typer:
     ) -> None:
         choose_workspace(workspace)
 
-    parts = (demo, configuration, listing, suggesting, trying, running, debugging, keeping, access, serving, emulating)
-    for part in parts:
+    for part in (*_LOOKING, *_DOING):
         part.register(app)
     return app
 

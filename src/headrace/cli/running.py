@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 INTERRUPTED = 130
-_CODES = {
+CODES = {
     RunStatus.SUCCEEDED: 0,
     RunStatus.SUCCEEDED_WITH_REJECTIONS: 1,
     RunStatus.FAILED: 3,
@@ -185,7 +185,7 @@ async def _run_one(app: App, name: str, options: RunOptions, *, queue: bool, as_
         return code
     with suppress(BrokenPipeError):
         say_json(report_document(report), lines=True) if as_json else say_report(report)
-    return _CODES[report.status]
+    return CODES[report.status]
 
 
 def _code_of_refusal(error: HeadraceError, *, interrupted: bool) -> int:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.cli.console import complain, say
+from headrace.cli.console import clean, complain, say
 from headrace.cli.session import new_loop, opened
 from headrace.domain.errors import UserError
 
 if TYPE_CHECKING:
     from headrace.app import App
+    from headrace.service.ticking import Ticking
     from headrace.service.worker import Worker
     from headrace.web.security import Guarding
 
 PORT = 8788
 DRAIN_S = 25
+FIRE_EVERY_S = 1.0
+SWEEP_EVERY_S = 3600.0
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +31,9 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="So many runs at once.")] = 4,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Runs at once. Default: $HEADRACE_WORKERS, else 4.", metavar="N")
+    ] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Answer only; `headrace worker` runs.")] = False,
 ) -> None:
     """Serve the API, fire schedules and run syncs, until Ctrl-C or SIGTERM."""
@@ -45,11 +50,13 @@ def serve(
             where = guarding.url or f"http://{host}:{port}"
             say(f"Headrace serves the workspace {app.workspace.where} at {where}")
             _say_first_link(app, where)
+            ticking = _start_ticking(app)
             worker = None if no_worker else _start_worker(app, concurrency)
             try:
-                say(_ready(worker is not None, concurrency))
+                say(_ready(worker is not None, concurrency or app.settings.workers))
                 _answer(app, guarding, listening)
             finally:
+                ticking.stop()
                 if worker is not None and not worker.stop(DRAIN_S):
                     complain("Some runs did not end in time; the next start folds what they did, and goes on.")
 
@@ -79,10 +86,24 @@ def _say_first_link(app: App, where: str) -> None:
         say(f"  {link_of(where, token)}")
 
 
-def _start_worker(app: App, concurrency: int) -> Worker:
-    from headrace.service.worker import Worker
+def _start_ticking(app: App) -> Ticking:
+    """What goes on by itself: due schedules fire, sequences go on, what is too old is thrown away."""
+    from headrace.service.ticking import Thing, Ticking
 
-    worker = Worker(app.workspace, app.runs, app.clock.now, concurrency=concurrency, new_loop=new_loop)
+    things = (
+        Thing("schedules", FIRE_EVERY_S, app.schedules.fire_due),
+        Thing("sequences", FIRE_EVERY_S, app.sequences.advance),
+        Thing("retention", SWEEP_EVERY_S, app.operations.sweep),
+    )
+    ticking = Ticking(things, lambda name, error: complain(f"{name}: {type(error).__name__}: {clean(str(error))}"))
+    app.runs.ended.append(lambda _run: ticking.wake("sequences"))
+    ticking.start()
+    return ticking
+
+
+def _start_worker(app: App, concurrency: int | None) -> Worker:
+    more = {} if concurrency is None else {"concurrency": concurrency}
+    worker = app.worker(new_loop=new_loop, **more)
     worker.start()
     return worker
 

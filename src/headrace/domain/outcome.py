@@ -75,6 +75,12 @@ FACES: dict[str, Face] = {
     RunStatus.FAILED: Face("red", "✗", "Read the error; what was acknowledged stays, the rest is planned again."),
     RunStatus.CANCELLED: Face("grey", "◼", "Run it again when ready: the rest is planned again."),
     RunStatus.INTERRUPTED: Face("amber", "!", "Run it again: what was acknowledged stays, the rest is planned again."),
+    # What one call meant; DELIVERED has the face of the row's outcome, which is the same word.
+    VerdictWord.LEARNED: Face("blue", "?", "Nothing to do: the answer told what to ask next."),
+    VerdictWord.ROW_FAULT: Face("red", "✗", "Read the answer: it refuses this row, not the others."),
+    VerdictWord.RETRY: Face("amber", "↻", "Nothing to do: it was tried again, or the row is owed."),
+    VerdictWord.STOP: Face("red", "◼", "Read the answer: it stopped the run."),
+    VerdictWord.UNKNOWN: Face("amber", "~", "Nothing to do: no answer came, so the row is planned again."),
 }
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from headrace.domain.errors import WorldError
 from headrace.domain.outcome import Change, Counts, RowOutcome, VerdictWord
 
 
@@ -112,3 +113,29 @@ class Identities(Protocol):
     """The memory of look-ups of one destination: external id -> its own id, by kind of record."""
 
     def known(self, kind: str, external_ids: Sequence[str]) -> dict[str, str]: ...
+
+
+FileKind = Literal["ledger", "planned", "held"]
+"""The files of a sync: its ledger, the plan of the run under way, what the guard held back."""
+
+
+class Depot(Protocol):
+    """Where the files of a sync are between its runs. Embedded they lie at the job's paths and nothing is moved."""
+
+    def take(self) -> None:
+        """Brings what earlier runs kept to the job's paths, before the fold. Raises WorldError."""
+        ...
+
+    def keep(self, *kinds: FileKind) -> None:
+        """What stands at these paths now, or that nothing does, is what the next run takes: all of it or nothing.
+
+        Raises WorldError `run_lost` where the run is no longer ours: then nothing has changed.
+        """
+        ...
+
+
+def run_lost(run_id: int) -> WorldError:
+    """What stops a process whose run was ended behind its back: its lease ran out, and another goes on."""
+    message = f"Run {run_id} was taken from this process: it did not show that it lived for too long, so the run was "
+    message += "ended and another goes on with the sync. Nothing is lost."
+    return WorldError(message, code="run_lost", run_id=run_id)

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.domain.errors import Bug, HeadraceError
@@ -35,7 +35,7 @@ from headrace.engine.ledger import Ledger, connect, remove_database
 from headrace.engine.lookups import Lookups
 from headrace.engine.planned import Plan
 from headrace.engine.planner import Planner
-from headrace.engine.ports import Acknowledgements, Clock, Identities, OutcomeRecord, RunLog
+from headrace.engine.ports import Acknowledgements, Clock, Depot, FileKind, Identities, OutcomeRecord, RunLog, run_lost
 from headrace.engine.recorder import Recorder
 from headrace.engine.throttle import Budgets, Throttle
 
@@ -45,6 +45,16 @@ SMALL_PLAN = 16 << 20
 """Bytes of a plan's file up to which its fold takes one thread: more would only take their memory."""
 
 
+class InPlace:
+    """The depot of a workspace on one machine: files stay where they are."""
+
+    def take(self) -> None:
+        return
+
+    def keep(self, *kinds: FileKind) -> None:
+        return
+
+
 @dataclass(frozen=True, slots=True)
 class Remembering:
     """The ports that remember, for one run."""
@@ -52,6 +62,7 @@ class Remembering:
     log: RunLog
     acknowledgements: Acknowledgements
     identities: Identities
+    depot: Depot = field(default_factory=InPlace)
     budgets: Budgets | None = None
     """Where rate limits are shared with other machines; None where the files of this one do."""
 
@@ -75,20 +86,45 @@ def fold_left_over(job: Job, acknowledgements: Acknowledgements) -> int | None:
     try:
         ledger = Ledger(con, job.paths.ledger)
         ledger.attach(write=True)
-        return ledger.fold(job.paths.planned, acknowledgements)
+        acknowledged = ledger.fold(job.paths.planned, acknowledgements)
+        con.execute("CHECKPOINT ledger")  # the file is whole without its log: a depot keeps nothing else
+        return acknowledged
     finally:
         con.close()
 
 
-class Run:
-    """A run under way. `stop` asks it to end: it stops sending, keeps what was acknowledged, and folds."""
+class Stop(asyncio.Event):
+    """Set when the run is to end. It is asked before each request, and so is `mine`: who lost the run sends no more."""
 
-    def __init__(self, run_id: int, job: Job, memory: Remembering, clock: Clock, emit: Emit) -> None:
+    def __init__(self, mine: Callable[[], bool]) -> None:
+        super().__init__()
+        self._mine = mine
+
+    def is_set(self) -> bool:
+        return super().is_set() or not self._mine()
+
+
+class Run:
+    """A run under way. `stop` asks it to end: it stops sending, keeps what was acknowledged, and folds.
+
+    `mine` says whether this process still owns the run; embedded, it always does.
+    """
+
+    def __init__(
+        self,
+        run_id: int,
+        job: Job,
+        memory: Remembering,
+        clock: Clock,
+        emit: Emit,
+        mine: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._id = run_id
         self._job = job
         self._memory = memory
         self._clock = clock
         self._emit = emit
+        self._mine = mine
         self._counts = Counts()
         self._interrupted = False
         self._stop: asyncio.Event | None = None
@@ -105,9 +141,15 @@ class Run:
         if self._stop is not None:
             self._stop.set()
 
+    def lose(self) -> None:
+        """Another has taken the run: it sends no more, and folds nothing. Callable on the loop."""
+        self._mine = lambda: False
+        if self._stop is not None:
+            self._stop.set()
+
     async def go(self) -> RunResult:
         """Does the whole of it. Every HeadraceError becomes a failed run; only a Bug or worse gets out."""
-        self._stop = asyncio.Event()
+        self._stop = Stop(lambda: self._mine())
         if self._interrupted:
             self._stop.set()
         started = self._clock.monotonic()
@@ -124,10 +166,10 @@ class Run:
             return RunResult(RunStatus.FAILED, self._counts, first)
 
     async def _go(self, started: float) -> RunResult:
-        job, stop = self._job, self._stop
+        job, stop, depot = self._job, self._stop, self._memory.depot
         assert stop is not None
         self._emit(StageStarted("fold"))
-        await asyncio.to_thread(fold_left_over, job, self._memory.acknowledgements)
+        await asyncio.to_thread(self._take_and_fold)
         self._emit(StageStarted("read"))
         mapping, extraction, _ = await asyncio.to_thread(prepare, job, self._id, self._clock.now())
         plan = await self._make_plan(mapping, extraction)
@@ -135,6 +177,7 @@ class Run:
             if plan is not None:
                 plan.close()
             remove_database(job.paths.planned)
+            self._demand_mine()
             return RunResult(self._ended_status(), self._counts)
         try:
             self._counts = plan.counts
@@ -142,7 +185,11 @@ class Run:
             if (held := self._held(plan)) is not None:
                 plan.close()
                 remove_database(job.paths.planned)
+                await asyncio.to_thread(depot.keep, "held")
                 return held
+            if plan.must_fold:
+                # What is acknowledged from here on can be folded by another machine, should this one die.
+                await asyncio.to_thread(depot.keep, "planned")
             recorder = Recorder(self._memory.log, plan.counts)
             failure: HeadraceError | None = None
             try:
@@ -155,14 +202,26 @@ class Run:
                 recorder.close()
         finally:
             plan.close()
+        self._demand_mine()
         if plan.must_fold:
             await asyncio.to_thread(fold_left_over, job, self._memory.acknowledgements)
         else:
             remove_database(job.paths.planned)
         Path(job.paths.held).unlink(missing_ok=True)
+        changed: tuple[FileKind, ...] = ("ledger", "planned", "held") if plan.must_fold else ("held",)
+        await asyncio.to_thread(depot.keep, *changed)
         if failure is not None:
             return RunResult(RunStatus.FAILED, plan.counts, failure)
         return RunResult(self._ended_status(), plan.counts)
+
+    def _take_and_fold(self) -> None:
+        self._memory.depot.take()
+        if fold_left_over(self._job, self._memory.acknowledgements) is not None:
+            self._memory.depot.keep("ledger", "planned")
+
+    def _demand_mine(self) -> None:
+        if not self._mine():
+            raise run_lost(self._id)
 
     def _ended_status(self) -> RunStatus:
         assert self._stop is not None
@@ -177,13 +236,20 @@ class Run:
         """The plan, or None where the run was told to end meanwhile."""
         job, stop = self._job, self._stop
         assert stop is not None
-        planner = planner_for(job, mapping, extraction, lambda rows: self._emit(RowsRead(rows)))
+        read = Counts()
+
+        def counted(rows: int) -> None:
+            read.rows = rows
+            self._emit(RowsRead(rows))
+
+        planner = planner_for(job, mapping, extraction, counted)
         remove_database(job.paths.planned)
         making = asyncio.create_task(
             asyncio.to_thread(planner.make, self._id, job.paths.planned, baseline=job.options.reset_cdc)
         )
         stopping = asyncio.create_task(stop.wait())
-        watching = asyncio.create_task(watch(stop, self._memory.log.cancel_requested, lambda: None, 0.5))
+        log = self._memory.log
+        watching = asyncio.create_task(watch(stop, log.cancel_requested, lambda: log.progress(read, 0, 0.0), 0.5))
         try:
             await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if making.done():

@@ -84,8 +84,7 @@ class ObjectService:
         checked = self.check(kind, name, document, offline=offline)
         if checked.faults:
             raise ConfigurationError(checked.faults)
-        after = checked.documents[(kind, name)]
-        self._stored.apply([Put(kind, name, after)])
+        self._stored.apply([Put(kind, name, checked.documents[(kind, name)])])
         return self.get(kind, name)
 
     @verb(Scope.CONFIGURE, changes=lambda kind, name, new_name: f"{kind} {name}")

@@ -17,19 +17,19 @@ from headrace.domain.config import SyncConfig, sync_id
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RunStatus
 from headrace.engine.job import RunOptions
-from headrace.engine.ports import Clock
 from headrace.service.assembly import Assembly
 from headrace.service.catalog import CatalogService
-from headrace.service.locks import FileLock
 from headrace.service.running import Emit, Ended, Runner, RunReport, Waiting, new_run, options_of
 from headrace.service.verbs import current_actor, note, verb
 from headrace.store.events import Told
+from headrace.store.runs import NewRun
 from headrace.store.runs import Run as StoredRun
 from headrace.store.workspace import Workspace
 
 __all__ = ["Followed", "RunReport", "RunService"]
 
 Overlap = Literal["queue", "skip"]
+MOST_CUT_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Followed:
 class RunService:
     """Starts and steers runs of one workspace."""
 
-    def __init__(self, workspace: Workspace, catalog: CatalogService, assembly: Assembly, clock: Clock) -> None:
+    def __init__(self, workspace: Workspace, catalog: CatalogService, assembly: Assembly, runner: Runner) -> None:
         self._workspace = workspace
         self._catalog = catalog
         self._assembly = assembly
-        self.runner = Runner(workspace, assembly, clock)
-        self.queued: list[Callable[[], None]] = []
-        """Told that there is a run to take: a worker in this process wakes."""
+        self.runner = runner
+        self.queued: list[Callable[[int], None]] = []
+        """Told of every run that waits for a worker, once it is durable."""
 
     @property
     def ended(self) -> list[Ended]:
@@ -65,12 +65,18 @@ class RunService:
         return self.runner.interrupted
 
     def in_order(self, names: Sequence[str] | None) -> list[str]:
-        """The named syncs as given; without names all of them, parents before children."""
+        """The named syncs as given; without names all of them, parents before children where no sequence says more."""
         if names is not None:
             for name in names:
                 self._catalog.get("sync", name)
             return list(dict.fromkeys(names))
-        return sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
+        order = sorted(self._catalog.names("sync"), key=lambda name: (self._assembly.rank(name), name))
+        for sequence in self._catalog.documents("sequence").values():
+            places = sorted(order.index(name) for name in sequence["syncs"] if name in order)
+            members = [name for name in sequence["syncs"] if name in order]
+            for place, name in zip(places, members, strict=True):
+                order[place] = name
+        return order
 
     @verb(Scope.READ)
     def consequence(self, name: str, options: RunOptions) -> str:
@@ -132,7 +138,7 @@ class RunService:
             asked = orjson.dumps([name, new.options, reason, overlap], option=orjson.OPT_SORT_KEYS)
             stored = self._workspace.runs.create_once(new, idempotency_key, hashlib.sha256(asked).hexdigest())
         note(f"run {stored.id}", None, {"sync": name, "reason": reason, **new.options})
-        self._say_queued()
+        self._say_queued(stored)
         return stored
 
     @verb(Scope.RUN, changes=lambda run_id: f"run {run_id}")
@@ -141,9 +147,9 @@ class RunService:
         ended = self._workspace.runs.get(run_id)
         return self.trigger(ended.sync, reason="retry")
 
-    def _say_queued(self) -> None:
-        for wake in self.queued:
-            wake()
+    def _say_queued(self, run: StoredRun) -> None:
+        for tell in self.queued:
+            tell(run.id)
 
     # Steering -----------------------------------------------------------------------------------------------------
 
@@ -179,36 +185,40 @@ class RunService:
         return Followed(tuple(self._workspace.events.since(run_id, after)), run)
 
     def settle_dead(self, sync: str | None = None) -> list[StoredRun]:
-        """Marks runs as interrupted whose process is gone: nobody holds their sync's lock. Returns those."""
-        settled: list[StoredRun] = []
-        for run in self._running(sync):
-            with FileLock(self._workspace.lock_path(run.sync_id)) as lock:
-                if run.kind == "sync" and lock.try_take("a look whether a run lives"):
-                    settled += self._workspace.runs.mark_interrupted(run.sync_id)
-        return settled
+        """Ends runs as interrupted whose owner is gone, and queues those that go on by themselves. Returns the ended.
 
-    def _running(self, sync: str | None) -> list[StoredRun]:
-        if sync is not None:
-            return [one for one in self._workspace.runs.live(sync) if one.status is RunStatus.RUNNING]
-        return list(self._workspace.runs.list(status=RunStatus.RUNNING, limit=1000).items)
+        `sync` is a sync's identity; without it all are looked at.
+        """
+        settled = self.runner.settle(self._follower, sync)
+        for one in settled:
+            if one.follower is not None:
+                self._say_queued(one.follower)
+        return [one.dead for one in settled]
 
     def go_on_after(self, interrupted: StoredRun) -> StoredRun | None:
-        """Queues the run that goes on where that one was cut; None where another is queued already."""
-        sync: SyncConfig = self._catalog.get("sync", interrupted.sync)
-        options = replace(options_of(interrupted), reset_cdc=bool(interrupted.options.get("reset_cdc")))
-        new = new_run(interrupted.sync, sync, options, "takeover", current_actor().name)
+        """Queues the run that goes on where that one stopped; None where another is queued, or nobody wants one."""
+        follower = self._follower(interrupted)
+        if follower is None:
+            return None
         try:
-            stored = self._workspace.runs.create(
-                replace(
-                    new,
-                    status=RunStatus.QUEUED,
-                    follows=interrupted.id,
-                    sequence_run=interrupted.sequence_run,
-                )
-            )
+            stored = self._workspace.runs.create(follower)
         except UserError as error:
             if error.code != "sync_busy":
                 raise
             return None
-        self._say_queued()
+        self._say_queued(stored)
         return stored
+
+    def _follower(self, cut: StoredRun) -> NewRun | None:
+        """The run that goes on where that one was cut, with the same options.
+
+        None for one that a person started and watched at the command line: they run it again when they like. And none
+        where so many in a row were cut without delivering a row: whatever kills them would kill the next one too.
+        """
+        if cut.reason == "manual" and (cut.requested_by or "").startswith("cli:"):
+            return None
+        if cut.sync not in self._catalog.names("sync") or self._workspace.runs.cut_in_a_row(cut) >= MOST_CUT_IN_A_ROW:
+            return None
+        sync: SyncConfig = self._catalog.get("sync", cut.sync)
+        new = new_run(cut.sync, sync, options_of(cut), "takeover", cut.requested_by or current_actor().name)
+        return replace(new, status=RunStatus.QUEUED, follows=cut.id, sequence_run=cut.sequence_run)

@@ -16,7 +16,15 @@ Kept = Callable[[str], str | None]
 class Secrets:
     """Resolves references. The environment goes before `.env` files, those of the present folder before others."""
 
-    def __init__(self, environment: Mapping[str, str], folders: Sequence[Path], kept: Kept) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folders: Sequence[Path],
+        kept: Kept,
+        given_out: Callable[[str], None] = lambda _secret: None,
+    ) -> None:
+        """`given_out` is told each secret before whoever asked has it: what masks secrets in logs."""
+        self._given_out = given_out
         self._environment = environment
         self._folders = folders
         self._kept = kept
@@ -27,6 +35,11 @@ class Secrets:
 
         Raises UserError `secret_missing` with the mend.
         """
+        secret = self._find(reference, name)
+        self._given_out(secret)
+        return secret
+
+    def _find(self, reference: SecretRef | None, name: str) -> str:
         if reference is None:
             return self._from_vault(name, f"No {name.rpartition('.')[2]} is set")
         if reference.env is not None:

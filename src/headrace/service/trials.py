@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.destinations import Probe
@@ -16,7 +17,7 @@ from headrace.domain.outcome import Change, Counts, RunStatus
 from headrace.domain.request import NoResponse, Request, Response
 from headrace.engine.explain import Explanation, explain
 from headrace.engine.extract import prove_columns
-from headrace.engine.job import RunOptions, planner_for, prepare
+from headrace.engine.job import Job, RunOptions, planner_for, prepare
 from headrace.engine.ports import Clock
 from headrace.engine.run import Remembering, fold_left_over
 from headrace.engine.single import deliver_row, planned, read_row, with_values
@@ -28,6 +29,7 @@ from headrace.service.locks import FileLock
 from headrace.service.verbs import verb
 from headrace.sources import Query, Source, Table
 from headrace.store.calls import CallFilter, LoggedCall
+from headrace.store.depot import SharedFiles
 from headrace.store.outcomes import LoggedOutcome, OutcomeFilter
 from headrace.store.runs import NewRun
 from headrace.store.workspace import Workspace
@@ -84,11 +86,20 @@ class RowTrial:
 class TrialService:
     """What can be tried in a workspace without a run."""
 
-    def __init__(self, workspace: Workspace, catalog: CatalogService, assembly: Assembly, clock: Clock) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        catalog: CatalogService,
+        assembly: Assembly,
+        clock: Clock,
+        shared: SharedFiles | None = None,
+    ) -> None:
+        """`shared`: where the files of syncs are, in a workspace of several machines."""
         self._workspace = workspace
         self._catalog = catalog
         self._assembly = assembly
         self._clock = clock
+        self._shared = shared
 
     @verb(Scope.READ)
     def preview(self, name: str, limit: int) -> Preview:
@@ -135,14 +146,7 @@ class TrialService:
     def plan(self, name: str, requests: int, options: RunOptions) -> Explanation:
         """The dry run. Raises UserError `sync_busy` when a run holds the ledger for longer than 5 s."""
         job = self._assembly.job(name, options)
-        lock = FileLock(self._workspace.lock_path(sync_id(name, job.sync)))
-        with lock:
-            deadline = self._clock.monotonic() + LOCK_PATIENCE_S
-            while not lock.try_take(f"a plan of {name}"):
-                if self._clock.monotonic() > deadline:
-                    message = f'Sync "{name}" is in use by {lock.holder()}. Wait for it, or cancel it, then plan again.'
-                    raise UserError(message, code="sync_busy")
-                asyncio.run(self._clock.sleep(0.1))
+        with self._files_of(job) as job:
             fold_left_over(job, self._workspace.acknowledgements)
             mapping, extraction, _ = prepare(job, 0, self._clock.now())
             plan = planner_for(job, mapping, extraction).make(0, None)
@@ -151,6 +155,26 @@ class TrialService:
             return explain(plan, mapping, job, identities, requests)
         finally:
             plan.close()
+
+    @contextmanager
+    def _files_of(self, job: Job) -> Iterator[Job]:
+        """The job over the sync's ledger while no run writes it, or over a copy of it where several machines share it.
+
+        Raises UserError `sync_busy` when a run holds the ledger for longer than 5 s.
+        """
+        name, identity = job.sync_name, sync_id(job.sync_name, job.sync)
+        if self._shared is not None:
+            with self._shared.copied(identity, job.paths) as paths:
+                yield replace(job, paths=paths)
+            return
+        with FileLock(self._workspace.lock_path(identity)) as lock:
+            deadline = self._clock.monotonic() + LOCK_PATIENCE_S
+            while not lock.try_take(f"a plan of {name}"):
+                if self._clock.monotonic() > deadline:
+                    message = f'Sync "{name}" is in use by {lock.holder()}. Wait for it, or cancel it, then plan again.'
+                    raise UserError(message, code="sync_busy")
+                asyncio.run(self._clock.sleep(0.1))
+            yield job
 
     @verb(Scope.RUN, changes=lambda name, key, **_: f"sync {name}")
     def test_row(self, name: str, key: str, change: Change, values: dict[str, str]) -> RowTrial:

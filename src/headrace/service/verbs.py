@@ -96,8 +96,12 @@ def current_actor() -> Actor:
 
 
 @contextmanager
-def acting_as(actor: Actor) -> Iterator[None]:
-    """What is asked for inside is asked by this actor; threads that asyncio starts inside know it too."""
+def acting_as(actor: Actor | None) -> Iterator[None]:
+    """What is asked for inside is asked by this actor; threads that asyncio starts inside know it too.
+
+    None is nobody, also where somebody acts around it: a server that a person started must not answer strangers as
+    that person.
+    """
     token = _actor.set(actor)
     try:
         yield

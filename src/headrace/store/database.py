@@ -53,6 +53,10 @@ class Backend(Protocol):
 
     def bytes_contain(self, column: ColumnElement[Any], words: str) -> ColumnElement[bool]: ...
 
+    def number_in(self, column: ColumnElement[Any], name: str) -> ColumnElement[int]:
+        """The whole number that a document holds under that name; NULL where it holds none."""
+        ...
+
     def instant(self, connection: Connection) -> datetime | None: ...
 
     def is_of_world(self, error: BaseException | None) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, errors, sql
 from psycopg.types.string import StrBinaryDumper, StrDumper
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Connection, Engine, Table, Text, cast, create_engine, event, func, type_coerce
+from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert
@@ -159,6 +159,10 @@ class Postgres:
         """Both sides as text in which each byte above ASCII is an octal number: a body need not be UTF-8."""
         body = func.lower(func.encode(column, "escape"))
         return func.strpos(body, func.lower(func.encode(func.convert_to(words, "UTF8"), "escape"))) > 0
+
+    def number_in(self, column: ColumnElement[Any], name: str) -> ColumnElement[int]:
+        document = cast(type_coerce(column, Text), JSON)
+        return cast(func.json_extract_path_text(document, name), BigInteger)
 
     def instant(self, connection: Connection) -> datetime | None:
         """By the server's clock, which all machines share, at this very moment."""

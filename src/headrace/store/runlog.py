@@ -17,9 +17,8 @@ from typing import Any, Self
 
 import orjson
 
-from headrace.domain.errors import WorldError
 from headrace.domain.outcome import Counts
-from headrace.engine.ports import CallRecord, Learned, OutcomeRecord
+from headrace.engine.ports import CallRecord, Learned, OutcomeRecord, run_lost
 from headrace.store.database import Database
 from headrace.store.group import OWN, SHARED, Group
 from headrace.store.tables import iso
@@ -142,13 +141,6 @@ def _undecided(calls: Sequence[CallRecord], outcomes: Sequence[OutcomeRecord]) -
         if keys != list(call.keys):
             missing = set(call.keys).difference(keys or ())
             yield from ((call.number, key) for key in missing)
-
-
-def run_lost(run_id: int) -> WorldError:
-    """What stops a process whose run was ended behind its back: its lease ran out, and another goes on."""
-    message = f"Run {run_id} was taken from this process: it did not show that it lived for too long, so the run was "
-    message += "ended and another goes on with the sync. Nothing is lost."
-    return WorldError(message, code="run_lost", run_id=run_id)
 
 
 def _call_values(run_id: int, call: CallRecord) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ class NewRun:
 
     `reason` says what asked (`manual`, `schedule`, `api`, ...), `requested_by` who. `owner` is the process that runs,
     or waits for its turn (`pid@host`); a queued run without one is for any worker. `follows` is the run taken over.
+    `lease` is how long the owner counts as alive without a word; None where a file lock says it.
     """
 
     sync: str
@@ -51,6 +52,7 @@ class NewRun:
     requested_by: str | None = None
     sequence_run: int | None = None
     follows: int | None = None
+    lease: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Run:
     sequence_run: int | None = None
     follows: int | None = None
     progress: dict[str, Any] | None = None
+    lease_until: datetime | None = None
 
 
 class Runs:
@@ -99,7 +102,8 @@ class Runs:
     def _insert(self, connection: Connection, new: NewRun) -> Run:
         now = self._now()
         row = {
-            **{f.name: getattr(new, f.name) for f in fields(new)},
+            **{f.name: getattr(new, f.name) for f in fields(new) if f.name != "lease"},
+            "lease_until": self._lease_until(connection, new.lease),
             "status": str(new.status),
             "counts": asdict(Counts()),
             "created_at": now,
@@ -107,17 +111,78 @@ class Runs:
         }
         return _get(connection, connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
 
-    def claim(self, run_id: int, owner: str) -> Run | None:
+    def claim(self, run_id: int, owner: str, lease: timedelta | None = None) -> Run | None:
         """Makes a queued run running; None when somebody else was faster or the sync has a running one."""
-        claimed = {"status": str(RunStatus.RUNNING), "owner": owner, "started_at": self._now()}
         try:
             with self._database.write() as connection:
+                claimed = {
+                    "status": str(RunStatus.RUNNING),
+                    "owner": owner,
+                    "started_at": self._now(),
+                    "lease_until": self._lease_until(connection, lease),
+                }
                 statement = update(runs).where(runs.c.id == run_id, runs.c.status == RunStatus.QUEUED)
                 changed = connection.execute(statement, claimed).rowcount
                 run = _get(connection, run_id)
                 return run if changed else None
         except IntegrityError:
             return None
+
+    def extend(self, run_id: int, lease: timedelta) -> bool:
+        """Moves the end of a live run's lease on, by the database's clock. False where the run has ended: it is lost.
+
+        The fencing number of a run is its id: it has one owner in its life, and who takes over ends it first.
+        """
+        with self._database.write() as connection:
+            alive = update(runs).where(runs.c.id == run_id, runs.c.status.in_(LIVE))
+            return connection.execute(alive, {"lease_until": self._lease_until(connection, lease)}).rowcount == 1
+
+    def expired(self, sync_id: str | None = None) -> list[Run]:
+        """Live runs whose owner has not been heard of for longer than its lease."""
+        with self._database.read() as connection:
+            late = select(runs).where(runs.c.status.in_(LIVE), runs.c.lease_until < self._instant(connection))
+            if sync_id is not None:
+                late = late.where(runs.c.sync_id == sync_id)
+            return [_run(row) for row in connection.execute(late.order_by(runs.c.id))]
+
+    def take_over(self, dead: Run, follower: NewRun | None) -> tuple[Run, Run | None] | None:
+        """Ends a run whose owner is gone, and queues the one that goes on, in one transaction.
+
+        None where the owner was heard of meanwhile, or somebody else has done it. Where a run of the sync is queued
+        already, that one goes on.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == dead.id).with_for_update()).one()
+            if row.status not in LIVE or (row.lease_until and row.lease_until >= self._instant(connection)):
+                return None
+            ended = self._end(connection, _run(row), RunStatus.INTERRUPTED, _run(row).counts)
+            others = select(runs.c.id).where(
+                runs.c.sync_id == dead.sync_id, runs.c.kind == "sync", runs.c.status == RunStatus.QUEUED
+            )
+            if follower is None or connection.execute(others).first() is not None:
+                return ended, None
+            return ended, self._insert(connection, follower)
+
+    def cut_in_a_row(self, run: Run) -> int:
+        """How many runs ended as interrupted one after the other, this one the last, and delivered nothing."""
+        count, this = 0, run
+        with self._database.read() as connection:
+            while not this.counts.delivered:
+                count += 1
+                if this.follows is None:
+                    break
+                row = connection.execute(select(runs).where(runs.c.id == this.follows)).one_or_none()
+                if row is None:
+                    break
+                this = _run(row)
+        return count
+
+    def _lease_until(self, connection: Connection, lease: timedelta | None) -> datetime | None:
+        return None if lease is None else self._instant(connection) + lease
+
+    def _instant(self, connection: Connection) -> datetime:
+        """The database's clock where it has one that all share, else the machine's."""
+        return self._database.instant(connection) or self._now()
 
     def finish(self, run_id: int, status: RunStatus, counts: Counts, error: HeadraceError | None = None) -> Run:
         """Ends a live run. Raises UserError `run_ended` for one that has ended already: its writer lost it."""
@@ -187,9 +252,11 @@ class Runs:
         with self._database.read() as connection:
             return [_run(row) for row in connection.execute(query)]
 
-    def live(self, sync_id: str) -> list[Run]:
-        """The sync's running and queued runs, oldest first."""
-        query = select(runs).where(runs.c.sync_id == sync_id, runs.c.kind == "sync", runs.c.status.in_(LIVE))
+    def live(self, sync_id: str | None = None) -> list[Run]:
+        """Running and queued runs, of that sync or of all, oldest first."""
+        query = select(runs).where(runs.c.kind == "sync", runs.c.status.in_(LIVE))
+        if sync_id is not None:
+            query = query.where(runs.c.sync_id == sync_id)
         with self._database.read() as connection:
             return [_run(row) for row in connection.execute(query.order_by(runs.c.id))]
 
@@ -217,6 +284,13 @@ class Runs:
                 return run
         except IntegrityError as error:
             raise self._busy(new.sync_id, new.status) from error
+
+    def give_up(self, run_id: int) -> None:
+        """Ends a queued run whose process waits no more; one that has ended otherwise stays as it is."""
+        with self._database.write() as connection:
+            run = _get(connection, run_id)
+            if run.status is RunStatus.QUEUED:
+                self._end(connection, run, RunStatus.INTERRUPTED, run.counts)
 
     def end_queued(self, sync_id: str) -> None:
         """Ends what still waits for its turn after its process died or gave up. Only for who holds the queue's lock."""

@@ -13,7 +13,10 @@ schedules = Table(
     Column("name", Text, primary_key=True),
     Column("rule", Json),  # the schedule that `due_at` was reckoned from
     Column("due_at", Instant),
+    Column("claimed_at", Instant),  # by a server that fires it just now; left where that server died over it
     Column("fired_at", Instant),
+    Column("skipped_at", Instant),
+    Column("skipped_why", Text),
     Column("paused_at", Instant),
     Column("paused_by", Text),
 )
@@ -106,6 +109,7 @@ alert_states = Table(
     Column("firing", Boolean, nullable=False),
     Column("since", Instant, nullable=False),
     Column("run_id", Number),
+    Column("told", Boolean, nullable=False),  # false: it was muted all the while
     Column("message", Text, nullable=False),
 )
 

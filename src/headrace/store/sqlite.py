@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, Text, cast, create_engine, event
+from sqlalchemy import BigInteger, Connection, Engine, Table, Text, cast, create_engine, event, func, type_coerce
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ColumnElement
@@ -156,6 +156,9 @@ class Sqlite:
     def bytes_contain(self, column: ColumnElement[Any], words: str) -> ColumnElement[bool]:
         """A BLOB read as UTF-8, and searched in any case of ASCII letters."""
         return cast(column, Text).icontains(words, autoescape=True)
+
+    def number_in(self, column: ColumnElement[Any], name: str) -> ColumnElement[int]:
+        return cast(func.json_extract(type_coerce(column, Text), f"$.{name}"), BigInteger)
 
     def instant(self, connection: Connection) -> datetime | None:
         """The database has no other clock than the process that asks."""

@@ -130,6 +130,7 @@ for status in ("running", "queued"):
 Index("runs_by_sync", runs.c.sync, runs.c.id)
 Index("runs_by_sync_id", runs.c.sync_id, runs.c.id)
 Index("runs_by_status", runs.c.status, runs.c.id)
+Index("runs_by_end", runs.c.ended_at)
 
 outcomes = Table(
     "outcomes",

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
+from sqlalchemy import select
+
 from headrace.domain.errors import UserError
 from headrace.engine.throttle import Budgets
 from headrace.store import migrate, sqlite
@@ -25,11 +27,15 @@ from headrace.store.calls import Calls
 from headrace.store.catalog import Catalog
 from headrace.store.database import Database
 from headrace.store.events import RunEvents
+from headrace.store.insights import Insights
 from headrace.store.keys import GivenKeys, KeyRing
 from headrace.store.memory import Acknowledgements, Identities
 from headrace.store.outcomes import Outcomes
 from headrace.store.runlog import RunLogWriter
 from headrace.store.runs import Runs
+from headrace.store.schedules import Schedules
+from headrace.store.sequences import SequenceRuns
+from headrace.store.service_tables import ledger_files
 from headrace.store.vault import Vault
 from headrace.store.workers import Workers
 
@@ -68,7 +74,8 @@ class Workspace:
 
     def __init__(self, database: Database, path: Path, now: Callable[[], datetime]) -> None:
         self.path = path
-        self._now = now
+        self.now = now
+        self.now = now
         self.database = database
         self.catalog = Catalog(self.database, now)
         self.runs = Runs(self.database, now)
@@ -78,6 +85,9 @@ class Workspace:
         self.audit = Audit(self.database)
         self.events = RunEvents(self.database, now)
         self.workers = Workers(self.database, now)
+        self.schedules = Schedules(self.database, now)
+        self.sequences = SequenceRuns(self.database, now)
+        self.insights = Insights(self.database)
         self.acknowledgements = Acknowledgements(self.database)
 
     def __repr__(self) -> str:
@@ -187,13 +197,22 @@ class Workspace:
     def planned_path(self, sync_id: str) -> Path:
         return self.path / "planned" / f"{file_stem(sync_id)}.duckdb"
 
+    def has_plan(self, sync_id: str) -> bool:
+        """Whether a plan of that sync may still have to be folded: what its runs recorded is needed for that."""
+        if not self.is_shared:
+            return self.planned_path(sync_id).exists()
+        f = ledger_files.c
+        with self.database.read() as connection:
+            waiting = select(f.run_id).where(f.sync_id == sync_id, f.kind == "planned")
+            return connection.execute(waiting).first() is not None
+
     def lock_path(self, sync_id: str) -> Path:
         return self.path / "locks" / f"{file_stem(sync_id)}.lock"
 
     def vault(self, given: GivenKeys | None = None) -> Vault:
         """The secrets. Without a given key the key file serves, where the workspace is a folder."""
         ring = KeyRing(None if self.is_shared else self.key_path, given or GivenKeys())
-        return Vault(self.database, ring, self._now)
+        return Vault(self.database, ring, self.now)
 
     def budgets(self) -> Budgets | None:
         """Where rate limits are kept that several machines share; None where the files of this machine do."""
@@ -206,7 +225,7 @@ class Workspace:
 
     def run_log(self, run_id: int, scope: str) -> RunLogWriter:
         """The log of one run; what it learns is kept under `scope`. Close it when the run has ended."""
-        return RunLogWriter(self.database, run_id, scope, self._now)
+        return RunLogWriter(self.database, run_id, scope, self.now)
 
     def close(self) -> None:
         self.database.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -100,7 +99,7 @@ class Wall:
             self._check_size(scope)
             actor = await run_in_threadpool(self._actor, scope)  # it asks the store
             body = await _whole_body(scope, receive)
-            with acting_as(actor) if actor is not None else nullcontext():
+            with acting_as(actor):
                 return await self.app(scope, body, guarded)
         except HeadraceError as error:
             return await problem_of(error)(scope, receive, guarded)

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from headrace import __version__
 from headrace.domain.errors import HeadraceError
 from headrace.web.api import access, configuration, objects, records, runs, system, trials
+from headrace.web.pages import OPEN_FOLDERS, OPEN_PATHS, ProblemPages, add_pages
 from headrace.web.problems import problem, problem_of, unexpected
 from headrace.web.security import Guarding, Wall
 
@@ -24,7 +25,8 @@ _CODES = {404: "not_found", 405: "request_invalid"}
 
 def create_app(app: App, guarding: Guarding) -> FastAPI:
     """Everything that is served. `guarding` says to whom; the paths that need no sign-in are added here."""
-    guarding = Guarding(guarding.hosts, guarding.url, guarding.open_paths | access.OPEN | {HEALTH}, ())
+    open_paths = guarding.open_paths | access.OPEN | OPEN_PATHS | {HEALTH}
+    guarding = Guarding(guarding.hosts, guarding.url, open_paths, OPEN_FOLDERS)
     server = FastAPI(
         title="Headrace",
         version=__version__,
@@ -43,7 +45,10 @@ def create_app(app: App, guarding: Guarding) -> FastAPI:
     server.add_exception_handler(RequestValidationError, _invalid)
     server.add_exception_handler(HTTPException, _http)
     server.add_exception_handler(Exception, _unexpected)
+    pages = add_pages(server, app, guarding.cookie, secure=guarding.is_https)
+    server.add_middleware(ProblemPages, pages=pages)  # what a page answers
     server.add_middleware(Wall, access=app.access, guarding=guarding)
+    server.add_middleware(ProblemPages, pages=pages)  # what the wall answers
     return server
 
 

@@ -39,7 +39,8 @@ def test_the_commands_of_the_design_are_there():
     wanted = (
         "demo init apply export check schema sources models destinations syncs runs preview plan run test-row calls"
     )
-    wanted += " rows cancel approve secret key delete emulate suggest serve sequences channels users api-keys audit"
+    wanted += " rows cancel approve secret key delete emulate suggest sequences channels schedule pause resume worker"
+    wanted += " serve retention backup users api-keys audit"
 
     assert set(wanted.split()) == {path[0] for path in ALL if len(path) == 1}
 
@@ -349,7 +350,8 @@ def test_a_first_project_can_be_checked_as_it_is(project):
 def test_the_schema_knows_every_section_and_the_fields_of_every_object(project):
     schema = project.headrace("schema").json
 
-    assert {"sources", "models", "destinations", "syncs", "workspace"} == set(schema["properties"])
+    sections = {"sources", "models", "destinations", "syncs", "sequences", "channels", "workspace"}
+    assert sections == set(schema["properties"])
     text = orjson.dumps(schema).decode()
     for word in ("rest_api_token", "organizationIds", "statement_timeout", "max_removed_percent", "empty_string"):
         assert word in text

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.domain.config import Guard
-from headrace.domain.outcome import FACES, Change, RowOutcome, RunStatus
+from headrace.domain.outcome import FACES, Change, RowOutcome, RunStatus, VerdictWord
 from headrace.domain.plan import Operation, PlannedRow, check_guard, operations_for
 from headrace.domain.spec import Mode
 
@@ -94,7 +94,7 @@ def test_what_the_guard_lets_pass_is_within_both_limits(removals: int, more: int
 
 def test_every_word_has_a_face():
     """One table gives each word its colour, glyph and next step; a word without one would show as nothing."""
-    assert {*RowOutcome, *RunStatus} == set(FACES)
+    assert {*RowOutcome, *RunStatus, *VerdictWord} == set(FACES)
     assert {"grey", "blue", "green", "amber", "red"} >= {face.colour for face in FACES.values()}
 
 

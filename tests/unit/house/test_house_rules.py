@@ -137,7 +137,7 @@ def test_ci_does_what_make_test_does() -> None:
     assert "make test" in script.read_text(encoding="utf-8")
 
 
-DIALECTS = {"sqlite.py", "sqlite_log.py", "postgres.py", "postgres_log.py", "workspace.py"}
+DIALECTS = {"postgres_queue.py", "sqlite.py", "sqlite_log.py", "postgres.py", "postgres_log.py", "workspace.py"}
 
 
 def test_nothing_above_the_two_backends_names_a_dialect() -> None:

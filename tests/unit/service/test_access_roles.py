@@ -86,13 +86,8 @@ def test_a_key_with_one_scope_may_do_what_needs_that_scope(name: str, scope: Sco
 @pytest.mark.parametrize("name", sorted(VERBS))
 def test_nobody_may_ask_for_anything(name: str) -> None:
     """A face that forgets to say who asks must be shut, not open."""
-    from headrace.service.verbs import _actor
-
-    token = _actor.set(None)
-    try:
+    with acting_as(None):
         assert "signed_out" == refusal(name)
-    finally:
-        _actor.reset(token)
 
 
 def test_every_verb_that_needs_more_than_reading_leaves_an_entry() -> None:

@@ -111,13 +111,13 @@ SAMPLES: dict[str, Sample] = {
     "catalog.delete": lambda house: lambda: house.app.catalog.delete("sync", SYNC),
     "objects.put": lambda house: (
         lambda: house.app.objects.put(
-            "sync", SYNC, house.app.catalog.documents("sync")[SYNC] | {"removed": "clear"}, offline=True
+            "model", "users", {"source": "warehouse", "primary_key": "id", "table": "users"}, offline=True
         )
     ),
     "objects.rename": lambda house: (
-        house.app.objects.put("sync", SYNC, house.app.catalog.documents("sync")[SYNC] | {"id": SYNC}, offline=True),
-        lambda: house.app.objects.rename("sync", SYNC, "renamed"),
-    )[1],
+        house.apply("model: accounts", "id: nightly\n    model: accounts")
+        or (lambda: house.app.objects.rename("sync", SYNC, "nightly"))
+    ),
     "runs.run": lambda house: (
         lambda: asyncio.run(house.app.runs.run(SYNC, RunOptions(), lambda _: None, lambda _: None))
     ),

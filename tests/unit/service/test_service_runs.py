@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from headrace.app import App, Settings
+from headrace.app import App
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RunStatus
 from headrace.engine.job import RunOptions
-from headrace.service.locks import FileLock
+from headrace.service.running import Runner
 from headrace.service.runs import RunService
 from headrace.store.runs import Hold, NewRun
 from headrace.store.workspace import Workspace
 
-from .world import PROJECT
+from .world import SYNC, dead_run
 
 
 class PatientClock:
@@ -44,38 +41,28 @@ class PatientClock:
         await asyncio.sleep(0)
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    """A workspace whose one sync reads an empty table, so that a run sends nothing."""
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
-        warehouse.execute("CREATE TABLE accounts (id VARCHAR, name VARCHAR, plan VARCHAR)")
-    (tmp_path / "headrace.yaml").write_text(PROJECT)
-    settings = Settings(tmp_path / "ws", None, 256, {"REST_TOKEN": "sk_live_1"})
-    with App.open(settings, create=True) as opened:
-        opened.catalog.apply(opened.catalog.check(tmp_path, offline=True))
-        yield opened
-
-
 def service(app: App, clock: PatientClock) -> RunService:
-    return RunService(app.workspace, app.catalog, app.assembly, clock)
+    runner = Runner(app.workspace, app.assembly, clock, app.runner.owners, app.runner.depots)
+    return RunService(app.workspace, app.catalog, app.assembly, runner)
 
 
 def start(runs: RunService, said: list[str], *, queue: bool = True) -> Any:
-    return runs.run("accounts-to-vitally", RunOptions(), lambda _event: None, said.append, queue=queue)
+    return runs.run(SYNC, RunOptions(), lambda _event: None, said.append, queue=queue)
 
 
 def test_a_second_run_waits_its_turn_and_a_third_is_refused(app: App):
     """Promise 7: a trigger during a run queues exactly one more."""
     clock, said = PatientClock(), []
-    busy = FileLock(app.workspace.lock_path("accounts-to-vitally"))
-    busy.try_take("a run of accounts-to-vitally")
+    busy = app.runner.owners.begin(NewRun(SYNC, SYNC))
+    assert busy is not None
     refused: list[UserError] = []
 
     async def third() -> None:
         with pytest.raises(UserError) as caught:
             await start(service(app, clock), [])
         refused.append(caught.value)
-        busy.release()
+        app.workspace.runs.finish(busy.run.id, RunStatus.SUCCEEDED, busy.run.counts)
+        busy.close()
 
     clock.on_wait[2] = third
     report = asyncio.run(start(service(app, clock), said))
@@ -84,15 +71,12 @@ def test_a_second_run_waits_its_turn_and_a_third_is_refused(app: App):
     assert "is queued and starts when that one ends" in said[0]
     assert "sync_busy" == refused[0].code
     assert "one more run is queued" in refused[0].message
-    assert 1 == len(app.workspace.runs.list().items)
+    assert [report.run_id, busy.run.id] == [one.id for one in app.workspace.runs.list().items]
 
 
 def test_who_does_not_want_to_wait_is_refused_at_once(app: App):
-    with FileLock(app.workspace.lock_path("accounts-to-vitally")) as busy:
-        busy.try_take("a run of accounts-to-vitally")
-
-        with pytest.raises(UserError, match="is running already"):
-            asyncio.run(start(service(app, PatientClock()), [], queue=False))
+    with app.runner.owners.begin(NewRun(SYNC, SYNC)), pytest.raises(UserError, match="is running already"):
+        asyncio.run(start(service(app, PatientClock()), [], queue=False))
 
 
 def test_a_queued_run_can_be_cancelled(app: App):
@@ -103,25 +87,20 @@ def test_a_queued_run_can_be_cancelled(app: App):
         runs.cancel(app.workspace.runs.list(status=RunStatus.QUEUED).items[0].id)
 
     clock.on_wait[2] = cancel
-    with FileLock(app.workspace.lock_path("accounts-to-vitally")) as busy:
-        busy.try_take("a run of accounts-to-vitally")
-        with pytest.raises(UserError) as caught:
-            asyncio.run(start(runs, []))
+    with app.runner.owners.begin(NewRun(SYNC, SYNC)), pytest.raises(UserError) as caught:
+        asyncio.run(start(runs, []))
 
     assert "cancelled" == caught.value.code
     assert RunStatus.CANCELLED is app.workspace.runs.list().items[0].status
 
 
 def test_a_run_whose_process_is_gone_is_settled_and_a_live_one_is_not(app: App):
-    dead = app.workspace.runs.create(NewRun("gone", "gone"))
-    alive = app.workspace.runs.create(NewRun("alive", "alive"))
-
-    with FileLock(app.workspace.lock_path("alive")) as lock:
-        lock.try_take("a run of alive")
+    dead = dead_run(app, "gone")
+    with app.runner.owners.begin(NewRun("alive", "alive")) as alive:
         service(app, PatientClock()).settle_dead()
 
-    assert RunStatus.INTERRUPTED is app.workspace.runs.get(dead.id).status
-    assert RunStatus.RUNNING is app.workspace.runs.get(alive.id).status
+        assert RunStatus.INTERRUPTED is app.workspace.runs.get(dead.id).status
+        assert RunStatus.RUNNING is app.workspace.runs.get(alive.run.id).status
 
 
 def held(workspace: Workspace, expires_at: datetime) -> int:
@@ -149,12 +128,12 @@ def test_an_approval_is_for_a_held_run_and_expires(app: App):
 
 
 def test_syncs_run_in_the_order_parents_before_children(app: App):
-    document = app.catalog.documents("sync")["accounts-to-vitally"]
+    document = app.catalog.documents("sync")[SYNC]
     parents = {"accountIds": {"column": "id"}}
     app.workspace.catalog.put("sync", "a-users", document | {"object": "user", "fields": parents})
     app.workspace.catalog.put("sync", "z-organizations", document | {"object": "organization"})
 
     runs = service(app, PatientClock())
 
-    assert ["z-organizations", "accounts-to-vitally", "a-users"] == runs.in_order(None)
+    assert ["z-organizations", SYNC, "a-users"] == runs.in_order(None)
     assert ["a-users", "z-organizations"] == runs.in_order(["a-users", "z-organizations", "a-users"])

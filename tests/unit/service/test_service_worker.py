@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
-import duckdb
 import pytest
 
-from headrace.app import App, Settings
+from headrace.app import App
 from headrace.domain.errors import UserError
 from headrace.domain.outcome import RunStatus
 from headrace.engine.job import RunOptions
-from headrace.service.locks import FileLock
+from headrace.service.runs import MOST_CUT_IN_A_ROW
 from headrace.service.worker import Worker
 from headrace.store.runs import NewRun, Run
 
-from .world import PROJECT
+from .world import SYNC, dead_run
 
-SYNC = "accounts-to-vitally"
 PATIENCE_S = 30
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    """A workspace whose one sync reads an empty table, so that a run sends nothing."""
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
-        warehouse.execute("CREATE TABLE accounts (id VARCHAR, name VARCHAR, plan VARCHAR)")
-    (tmp_path / "headrace.yaml").write_text(PROJECT)
-    settings = Settings(tmp_path / "ws", None, 256, {"REST_TOKEN": "sk_live_1"})
-    with App.open(settings, create=True) as opened:
-        opened.catalog.apply(opened.catalog.check(tmp_path, offline=True))
-        yield opened
 
 
 class Ends:
@@ -60,7 +44,7 @@ def start(app: App) -> Iterator[Callable[[], Worker]]:
     started: list[Worker] = []
 
     def go() -> Worker:
-        worker = Worker(app.workspace, app.runs, lambda: datetime.now(UTC), concurrency=2)
+        worker = app.worker(concurrency=2, sweep_s=0.2)
         worker.start()
         started.append(worker)
         return worker
@@ -83,9 +67,7 @@ def test_a_triggered_run_is_durable_at_once_and_the_worker_does_it(app: App, sta
 
 
 def test_a_trigger_during_a_run_queues_one_more_and_refuses_a_third(app: App) -> None:
-    app.workspace.runs.create(NewRun(SYNC, SYNC))
-    with FileLock(app.workspace.lock_path(SYNC)) as busy:
-        busy.try_take("a run")
+    with app.runner.owners.begin(NewRun(SYNC, SYNC)):
         app.runs.trigger(SYNC)
 
         with pytest.raises(UserError) as caught:
@@ -136,13 +118,13 @@ def test_a_hundred_triggers_at_once_make_one_queued_run(app: App) -> None:
 
 def test_what_a_dead_worker_left_is_taken_up_again(app: App, start: Callable[[], Worker]) -> None:
     """kill -9 in the middle of a run: the next start marks it and goes on by fold and plan."""
-    dead = app.workspace.runs.create(NewRun(SYNC, SYNC, reason="schedule", requested_by="scheduler"))
+    dead = dead_run(app, SYNC, reason="schedule", requested_by="scheduler")
     ends = Ends(app)
 
     start()
-    follower = ends.wait_for(1)[0]
+    ended, follower = ends.wait_for(2)
 
-    assert RunStatus.INTERRUPTED is app.workspace.runs.get(dead.id).status
+    assert (dead.id, RunStatus.INTERRUPTED) == (ended.id, ended.status)
     assert (dead.id, RunStatus.SUCCEEDED) == (follower.follows, follower.status)
 
 
@@ -186,3 +168,40 @@ def test_a_stopped_worker_takes_no_more_runs(app: App, start: Callable[[], Worke
     assert not worker.alive
     assert [RunStatus.QUEUED] == [run.status for run in app.workspace.runs.list().items]
     assert [] == app.workspace.workers.list()
+
+
+def test_the_run_that_was_queued_behind_another_is_taken_when_that_ends(app: App, start: Callable[[], Worker]) -> None:
+    ends = Ends(app)
+    start()
+    with app.runner.owners.begin(NewRun(SYNC, SYNC)) as busy:
+        queued = app.runs.trigger(SYNC)
+        app.workspace.runs.finish(busy.run.id, RunStatus.SUCCEEDED, busy.run.counts)
+
+    assert [queued.id] == [run.id for run in ends.wait_for(1)]
+
+
+def test_a_run_that_kills_whoever_takes_it_is_not_taken_for_ever(app: App) -> None:
+    """A model that needs more memory than there is must end as a run that somebody looks at, not as a restart loop."""
+    follows = None
+    for _ in range(MOST_CUT_IN_A_ROW - 1):
+        dead = dead_run(app, SYNC, reason="schedule", follows=follows)
+        app.runs.settle_dead()
+        follower = app.workspace.runs.live(SYNC)[0]
+        assert dead.id == follower.follows
+        app.workspace.runs.give_up(follower.id)
+        follows = dead.id
+
+    dead_run(app, SYNC, reason="schedule", follows=follows)
+    app.runs.settle_dead()
+
+    assert [] == app.workspace.runs.live(SYNC)
+
+
+def test_what_a_person_ran_at_the_command_line_is_not_run_again_behind_their_back(app: App) -> None:
+    dead = dead_run(app, SYNC, requested_by="cli:ada")
+
+    settled = app.runs.settle_dead()
+
+    assert [dead.id] == [run.id for run in settled]
+    assert [] == app.workspace.runs.live(SYNC)
+    assert "finished" == app.runs.follow(dead.id).facts[-1].kind

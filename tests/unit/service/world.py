@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import textwrap
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import headrace.service
+from headrace.app import App
 from headrace.domain.columns import Column, Columns, ColumnType
 from headrace.domain.config import DestinationConfig
 from headrace.domain.errors import Finding, SourceError
@@ -16,8 +18,10 @@ from headrace.service.catalog import CatalogService, Checked
 from headrace.service.opening import secret_faults
 from headrace.service.secrets import Secrets
 from headrace.service.verbs import VERBS, Verb
+from headrace.store.runs import NewRun, Run
 from headrace.store.workspace import Workspace
 
+SYNC = "accounts-to-vitally"
 COLUMNS = tuple(Column(name, ColumnType.TEXT, "VARCHAR") for name in ("id", "name", "plan"))
 
 PROJECT = """\
@@ -122,3 +126,9 @@ def placed(finding: Finding) -> tuple[int, str]:
 
 def edits(checked: Checked) -> dict[str, str]:
     return {f"{one.kind} {one.name}": one.action for one in checked.edits}
+
+
+def dead_run(app: App, sync: str, **more: Any) -> Run:
+    """A run that says it is running and whose owner is gone."""
+    lease = timedelta(0) if app.workspace.is_shared else None
+    return app.workspace.runs.create(NewRun(sync, sync, owner="1@gone", lease=lease, **more))

@@ -16,11 +16,24 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "It stood still for longer than its lease: a suspended machine, a stopped container, a lost database.",
             "Nothing: another run of the sync goes on where this one was. Look at the machine if it comes again.",
         ),
+        "state_unavailable": Code(
+            "service",
+            "A file of a sync (its ledger, a plan) can't be kept at, or fetched from, the state URL.",
+            "HEADRACE_STATE_URL differs between machines, the storage is away, or a file was removed there.",
+            "Give all machines one HEADRACE_STATE_URL and the right to read and write there, then run the sync again.",
+        ),
         "idempotency_key_reused": Code(
             "service",
             "An Idempotency-Key came a second time, with another request.",
             "A client makes its keys from too little, or uses one key for all it does.",
             "Make a new key for each trigger; repeat a key only together with the very same request.",
+        ),
+        # Operations ------------------------------------------------------------------------------------------------
+        "retention_invalid": Code(
+            "service",
+            "A time to keep things for is none.",
+            "A word or a negative number where days belong, or a key that retention does not have.",
+            "Write a number of days from 1, or null (in HEADRACE_RETENTION_DAYS: `forever`) to keep for ever.",
         ),
         # Schedules, sequences, alerts ------------------------------------------------------------------------------
         "schedule_invalid": Code(
@@ -28,6 +41,30 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A schedule can't be carried out.",
             "The cron expression is mistyped, no date meets it, or the time zone is not an IANA name.",
             "Write `{every: 15m}`, or five fields and a zone: `{cron: '0 6 * * MON-FRI', timezone: Europe/Berlin}`.",
+        ),
+        "not_scheduled": Code(
+            "service",
+            "There is nothing to pause.",
+            "The sync or sequence has no schedule: it runs when somebody asks.",
+            "Give it a schedule, or leave it: it does not run by itself.",
+        ),
+        "sequence_busy": Code(
+            "service",
+            "A run of the sequence was not started, because one is under way.",
+            "It takes longer than the time between two starts.",
+            "Wait for it, cancel it, or give the sequence `overlap: queue`.",
+        ),
+        "address_refused": Code(
+            "service",
+            "An address that somebody configured was not called.",
+            "It is not https, or it leads to a host inside a network: a name that resolves to one counts too.",
+            "Use an https address out in the world. An admin may except a host of your own with HEADRACE_ALLOW_HOSTS.",
+        ),
+        "channel_failed": Code(
+            "service",
+            "An alert could not be delivered.",
+            "The place it goes to is down, slow, has another address now, or refused the sign-in.",
+            "Nothing at once: it is tried again for some hours. `headrace channels test NAME` tells what comes back.",
         ),
         "channel_unavailable": Code(
             "service",

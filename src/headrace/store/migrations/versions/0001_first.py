@@ -85,6 +85,7 @@ def create_runs() -> None:
     op.create_index("runs_by_sync", "runs", ["sync", "id"])
     op.create_index("runs_by_sync_id", "runs", ["sync_id", "id"])
     op.create_index("runs_by_status", "runs", ["status", "id"])
+    op.create_index("runs_by_end", "runs", ["ended_at"])
 
 
 def create_outcomes() -> None:

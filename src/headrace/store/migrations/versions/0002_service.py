@@ -103,7 +103,10 @@ def create_service() -> None:
         sa.Column("name", Words, primary_key=True),
         sa.Column("rule", Words),
         sa.Column("due_at", Words),
+        sa.Column("claimed_at", Words),
         sa.Column("fired_at", Words),
+        sa.Column("skipped_at", Words),
+        sa.Column("skipped_why", Words),
         sa.Column("paused_at", Words),
         sa.Column("paused_by", Words),
     )
@@ -180,6 +183,7 @@ def create_service() -> None:
         sa.Column("firing", sa.Boolean, nullable=False),
         sa.Column("since", Words, nullable=False),
         sa.Column("run_id", Number),
+        sa.Column("told", sa.Boolean, nullable=False),
         sa.Column("message", Words, nullable=False),
     )
     op.create_table(

@@ -1,0 +1,1 @@
+(()=>{var e=document.documentElement.dataset.theme,t=matchMedia("(prefers-color-scheme: dark)"),s=()=>document.documentElement.classList.toggle("dark",e==="dark"||e==="system"&&t.matches);s();t.addEventListener("change",()=>{s(),dispatchEvent(new Event("headrace:theme"))});})();
