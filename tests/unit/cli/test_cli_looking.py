@@ -39,7 +39,8 @@ def test_the_commands_of_the_design_are_there():
     wanted = (
         "demo init apply export check schema sources models destinations syncs runs preview plan run test-row calls"
     )
-    wanted += " rows cancel approve secret key delete emulate suggest sequences channels schedule pause resume worker"
+    wanted += " rows cancel approve secret key delete emulate suggest sequences channels schedule pause resume"
+    wanted += " worker serve retention sweep"
 
     assert set(wanted.split()) == {path[0] for path in ALL if len(path) == 1}
 
