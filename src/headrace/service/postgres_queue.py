@@ -131,8 +131,12 @@ class PostgresQueue:
     def _prepare(self) -> None:
         """Makes the tables, or makes those of another version anew. Raises UserError `workspace_unreadable`."""
         try:
-            with psycopg.connect(self._conninfo) as connection:
-                self._make(connection)
+            try:
+                with psycopg.connect(self._conninfo) as connection:
+                    self._make(connection)
+            except psycopg.errors.DuplicateSchema:  # another process made it between our look and our lock
+                with psycopg.connect(self._conninfo) as connection:
+                    self._make(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             message = f'The queue of the workers needs the schema "{self._schema}", and this role may not make it: '
             message += f"{str(error).strip()}. Let an owner of the database run: CREATE SCHEMA {self._schema} "

@@ -40,7 +40,7 @@ def test_the_commands_of_the_design_are_there():
         "demo init apply export check schema sources models destinations syncs runs preview plan run test-row calls"
     )
     wanted += " rows cancel approve secret key delete emulate suggest sequences channels schedule pause resume worker"
-    wanted += " serve retention backup users api-keys audit"
+    wanted += " serve retention sweep users api-keys audit"
 
     assert set(wanted.split()) == {path[0] for path in ALL if len(path) == 1}
 

@@ -96,7 +96,7 @@ class Server:
     def die(self, run: Run) -> None:
         """The worker of a running run is gone."""
         self._held.pop(run.id).release()
-        self.app.runs.settle_dead()
+        self.workspace.runs.mark_interrupted(run.sync_id)
 
     def close(self) -> None:
         for lock in self._held.values():
