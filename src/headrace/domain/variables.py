@@ -55,6 +55,15 @@ VARIABLES = (
     ),
     Variable("HEADRACE_URL", "Under which address people reach the server, as `https://headrace.example.com`.", "none"),
     Variable("HEADRACE_HOSTS", "Further hosts that the server answers to, with commas.", "none"),
+    Variable("HEADRACE_OIDC_ISSUER", "Who vouches for people by OpenID Connect, exactly as it calls itself.", "none"),
+    Variable("HEADRACE_OIDC_CLIENT_ID", "What the issuer knows this server by.", "none"),
+    Variable("HEADRACE_OIDC_CLIENT_SECRET", "The secret that the issuer gave for it.", "none"),
+    Variable(
+        "HEADRACE_OIDC_ROLE",
+        "The role of a person of HEADRACE_OIDC_DOMAINS whom nobody invited: `viewer`, `editor`, `admin`.",
+        "none: only users who are there may sign in",
+    ),
+    Variable("HEADRACE_OIDC_DOMAINS", "The domains of your people's addresses, with commas.", "none"),
     Variable(
         "HEADRACE_LOG",
         "How `serve` and `worker` log, to standard error: `text` for people, `json` for programs.",

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from headrace import __version__
 from headrace.domain.errors import HeadraceError
 from headrace.web.api import access, configuration, objects, records, runs, system, trials
+from headrace.web.oidc import Issuer, OidcSettings
 from headrace.web.pages import OPEN_FOLDERS, OPEN_PATHS, ProblemPages, add_pages
 from headrace.web.problems import problem, problem_of, unexpected
 from headrace.web.security import Guarding, Wall
@@ -24,7 +25,10 @@ _CODES = {404: "not_found", 405: "request_invalid"}
 
 
 def create_app(app: App, guarding: Guarding) -> FastAPI:
-    """Everything that is served. `guarding` says to whom; the paths that need no sign-in are added here."""
+    """Everything that is served. `guarding` says to whom; the paths that need no sign-in are added here.
+
+    Raises UserError `setting_invalid` or `extra_missing` for what is said of an issuer.
+    """
     open_paths = guarding.open_paths | access.OPEN | OPEN_PATHS | {HEALTH}
     guarding = Guarding(guarding.hosts, guarding.url, open_paths, OPEN_FOLDERS)
     server = FastAPI(
@@ -45,7 +49,9 @@ def create_app(app: App, guarding: Guarding) -> FastAPI:
     server.add_exception_handler(RequestValidationError, _invalid)
     server.add_exception_handler(HTTPException, _http)
     server.add_exception_handler(Exception, _unexpected)
-    pages = add_pages(server, app, guarding.cookie, secure=guarding.is_https)
+    oidc = OidcSettings.read(app.settings.environment)
+    issuer = Issuer(oidc) if oidc is not None else None
+    pages = add_pages(server, app, guarding.cookie, secure=guarding.is_https, url=guarding.url, issuer=issuer)
     server.add_middleware(ProblemPages, pages=pages)  # what a page answers
     server.add_middleware(Wall, access=app.access, guarding=guarding)
     server.add_middleware(ProblemPages, pages=pages)  # what the wall answers

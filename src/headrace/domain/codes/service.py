@@ -200,5 +200,17 @@ SERVICE: Mapping[str, Code] = MappingProxyType(
             "A misspelt field or parameter, a value of another type, a wrong method.",
             "Compare it with the reference of the API, or with `/api/v1/openapi.json` of the server.",
         ),
+        "issuer_failed": Code(
+            "access",
+            "The issuer of OpenID Connect does not answer as it should.",
+            "It is down, this server may not reach it, or HEADRACE_OIDC_ISSUER is not what it calls itself.",
+            "Sign in with a password meanwhile. Compare the setting with what its `openid-configuration` says.",
+        ),
+        "extra_missing": Code(
+            "service",
+            "A setting asks for a part that is not installed.",
+            "Headrace was installed without the extra that the setting needs.",
+            "Install it: the message names it, for example `pip install 'headrace[oidc]'`.",
+        ),
     }
 )

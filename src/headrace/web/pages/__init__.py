@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from headrace.app import App
+from headrace.web.oidc import Issuer
 from headrace.web.pages import activity, built, calls, overviews, rows, runs, settings, signing_in, syncs
 from headrace.web.pages.problems import ProblemPages
 from headrace.web.pages.render import Pages
@@ -21,12 +22,21 @@ OPEN_FOLDERS = (built.PREFIX, WELCOME)
 _PARTS = (overviews, syncs, runs, rows, calls, activity, settings, signing_in)
 
 
-def add_pages(server: FastAPI, app: App, cookie: str, *, secure: bool = False) -> Pages:
+def add_pages(
+    server: FastAPI,
+    app: App,
+    cookie: str,
+    *,
+    secure: bool = False,
+    url: str | None = None,
+    issuer: Issuer | None = None,
+) -> Pages:
     """Adds all pages and the files they need. Around the wall, put `ProblemPages` with what this returns.
 
-    `cookie` is the name of the session's cookie, `secure` whether people come by https.
+    `cookie` is the name of the session's cookie, `secure` whether people come by https,
+    `url` where they reach us, `issuer` who vouches for them beside their passwords.
     """
-    pages = Pages(app, cookie, secure=secure)
+    pages = Pages(app, cookie, secure=secure, url=url, issuer=issuer)
     server.mount(built.PREFIX.rstrip("/"), built.built_files(), name="static")
 
     @server.get("/", include_in_schema=False)

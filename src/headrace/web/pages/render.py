@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from headrace.app import App
 from headrace.domain.errors import UserError
 from headrace.service.verbs import current_actor
+from headrace.web.oidc import Issuer
 from headrace.web.pages import built, shown
 from headrace.web.pages.frame import Context, Frame, Said, Section, Theme
 
@@ -64,10 +65,14 @@ def _path(text: object) -> str:
 class Pages:
     """What every route of pages is given."""
 
-    def __init__(self, app: App, cookie: str, *, secure: bool = False) -> None:
+    def __init__(
+        self, app: App, cookie: str, *, secure: bool = False, url: str | None = None, issuer: Issuer | None = None
+    ) -> None:
         self.app = app
         self.cookie = cookie
         self.secure = secure
+        self.url = url
+        self.issuer = issuer
         self._environment = environment()
 
     def frame(self, request: Request, section: Section = "") -> Frame:

@@ -1,4 +1,4 @@
-"""Coming in and going out: sign-in, the one-time link that makes the owner or sets a password, the theme.
+"""Coming in and going out: sign-in by password or by an issuer, the one-time link, the theme.
 
 These pages are asked for by nobody yet, so they show nothing of the workspace but its name.
 """
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from headrace.domain.errors import UserError
+from headrace.domain.errors import HeadraceError, NotFound, UserError, WorldError
+from headrace.web.oidc import LASTS_S, Begun, Issuer
 from headrace.web.pages.frame import Context
 from headrace.web.pages.render import THEME_COOKIE, THEMES, Pages, own_address
 
 SIGN_IN = "/sign-in"
 WELCOME = "/welcome/"
-OPEN_PATHS = frozenset({SIGN_IN, "/theme", "/sign-out"})
+ISSUER = "/sign-in/issuer"
+BACK = "/sign-in/issuer/back"
+OPEN_PATHS = frozenset({SIGN_IN, ISSUER, BACK, "/theme", "/sign-out"})
 """What needs no sign-in, exactly as written; links under `WELCOME` are open too, each known only to who got it."""
 YEAR_S = 365 * 86_400
 
@@ -31,6 +34,7 @@ class SignInPage(Context):
     next: Annotated[str, "Where to go on."]
     email: Annotated[str, "What was typed before."]
     has_users: Annotated[bool, "Whether anybody can sign in yet."]
+    issuer: Annotated[str | None, "Who else vouches for people, as they know it."] = None
     wrong: Annotated[str | None, "Why the last try failed."] = None
 
 
@@ -52,6 +56,7 @@ class WelcomePage(Context):
 def routes(pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     access = pages.app.access
+    begun_cookie = "__Host-headrace_begun" if pages.secure else "headrace_begun"
 
     @router.get(SIGN_IN)
     def ask(request: Request, next: str = "/") -> Response:
@@ -70,6 +75,42 @@ def routes(pages: Pages) -> APIRouter:
             status = 429 if error.code == "too_many_tries" else 401
             return _sign_in(request, own_address(next), email, error.message, status)
         return _with_session(pages.go(own_address(next)), token)
+
+    @router.get(ISSUER)
+    def ask_issuer(request: Request, next: str = "/") -> Response:
+        issuer = _issuer()
+        try:
+            address, begun = issuer.begin(_back(request), own_address(next))
+        except WorldError as error:
+            return _sign_in(request, own_address(next), wrong=error.message, status=502)
+        response = RedirectResponse(address, 303)
+        secure = pages.secure
+        response.set_cookie(begun_cookie, begun.text(), LASTS_S, httponly=True, samesite="lax", secure=secure, path="/")
+        return response
+
+    @router.get(BACK)
+    def answer_of_issuer(request: Request) -> Response:
+        issuer = _issuer()
+        begun = Begun.parse(request.cookies.get(begun_cookie, ""))
+        next = own_address(begun.next) if begun is not None else "/"
+        try:
+            who = issuer.finish(_back(request), begun, dict(request.query_params))
+            response = _with_session(pages.go(next), access.sign_in_by_issuer(who, _address(request)))
+        except HeadraceError as error:
+            status = 502 if isinstance(error, WorldError) else 401
+            response = _sign_in(request, next, wrong=error.message, status=status)
+        # One answer for one question: a second with the same state is of nobody.
+        response.delete_cookie(begun_cookie, secure=pages.secure, httponly=True, samesite="lax", path="/")
+        return response
+
+    def _issuer() -> Issuer:
+        if pages.issuer is None:
+            raise NotFound("page", ISSUER)
+        return pages.issuer
+
+    def _back(request: Request) -> str:
+        base = pages.url or str(request.base_url)
+        return base.rstrip("/") + BACK
 
     @router.post("/sign-out")
     def sign_out(request: Request) -> Response:
@@ -112,6 +153,7 @@ def routes(pages: Pages) -> APIRouter:
             next=next,
             email=email,
             has_users=access.has_users(),
+            issuer=pages.issuer.settings.title if pages.issuer else None,
             wrong=wrong,
         )
         return pages.render(context, status)
