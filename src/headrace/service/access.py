@@ -117,6 +117,9 @@ class AccessService:
         The issuer's subject decides. A user of that verified address is bound to it once; a stranger becomes a user
         where the settings give a role to strangers.
         """
+        if not self._access.has_users():
+            message = "This workspace has no owner yet. Open the one-time link that the server printed when it started."
+            raise UserError(message, code="sign_in_failed")
         user = self._access.user_by_subject(who.subject)
         if user is None and who.email_verified:
             user = self._access.user_by_email(who.email)

@@ -103,6 +103,7 @@ def test_the_subject_decides_once_it_is_known(web: Web, issuer: TestIssuer, ente
 def test_a_stranger_stays_outside_unless_the_settings_let_their_domain_in(
     web: Web, issuer: TestIssuer, enter: Callable[..., TestClient]
 ) -> None:
+    invite(web, "owner@example.com", Role.ADMIN)
     closed, open_ = enter(), enter(HEADRACE_OIDC_ROLE="viewer", HEADRACE_OIDC_DOMAINS="example.com, example.org")
     refused = come_back(closed, issuer)
     issuer.person["email"] = "eve@example.com.evil.example"
@@ -111,7 +112,22 @@ def test_a_stranger_stays_outside_unless_the_settings_let_their_domain_in(
     let_in = come_back(open_, issuer)
 
     assert [401, 401, 303] == [one.status_code for one in (refused, foreign, let_in)]
-    assert [("ada@example.com", Role.VIEWER)] == [(one.email, one.role) for one in web.app.access.users()]
+    people = {one.email: one.role for one in web.app.access.users()}
+    assert {"owner@example.com": Role.ADMIN, "ada@example.com": Role.VIEWER} == people
+
+
+def test_no_stranger_comes_in_before_the_owner(web: Web, issuer: TestIssuer, enter: Callable[..., TestClient]) -> None:
+    """The first user voids the owner's link: a viewer who was faster would leave nobody in charge."""
+    link = web.app.access.first_link()
+    assert link is not None
+    browser = enter(HEADRACE_OIDC_ROLE="viewer", HEADRACE_OIDC_DOMAINS="example.com")
+
+    early = come_back(browser, issuer)
+    web.app.access.accept(link, "owner@example.com", "", PASSWORD)
+    later = come_back(browser, issuer)
+
+    assert [401, 303] == [early.status_code, later.status_code]
+    assert "owner" in early.text
 
 
 @pytest.mark.parametrize("verified", [False, None, "yes", 1.5])
